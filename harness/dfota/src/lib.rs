@@ -1,0 +1,13 @@
+//! What a BC26 or BC20 says during a firmware update, understood and judged.
+//!
+//! ```text
+//! bytes ─▶ lines ─▶ messages ─▶ timeline ─▶ findings ─▶ verdict
+//! ```
+//!
+//! No I/O, no clock, no packages beside `std`, and no panic on any bytes.
+
+pub mod line;
+pub mod message;
+pub mod timeline;
+pub mod urc;
+pub mod verdict;

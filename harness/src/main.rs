@@ -1,0 +1,3 @@
+//! The `hil` binary.
+
+fn main() {}

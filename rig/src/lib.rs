@@ -1,0 +1,3 @@
+//! Everything that touches a wire.
+
+pub mod virtual_module;

@@ -1,0 +1,1 @@
+//! A pty, a thread, and a module behind it.
