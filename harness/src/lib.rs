@@ -1,3 +1,4 @@
 //! The runner.
 
+pub mod duration;
 pub mod scenario;
