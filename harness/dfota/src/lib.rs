@@ -6,8 +6,11 @@
 //!
 //! No I/O, no clock, no packages beside `std`, and no panic on any bytes.
 
+pub mod command;
+pub mod guide;
 pub mod line;
 pub mod message;
+pub mod reader;
 pub mod timeline;
 pub mod urc;
 pub mod verdict;

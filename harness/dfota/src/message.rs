@@ -1,6 +1,8 @@
 //! What a line means, given the command that it may answer.
 
-use crate::urc::Urc;
+use crate::command::CommandLine;
+use crate::line::{Ending, Line};
+use crate::urc::{self, FotaUrc, Urc};
 
 /// The meaning of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,17 @@ pub enum Message {
     BootText(BootText),
     /// Anything else; its bytes are in the line.
     Unrecognised,
+}
+
+impl Message {
+    /// The FOTA URC in it, if it is one.
+    #[must_use]
+    pub fn fota(&self) -> Option<&FotaUrc> {
+        match self {
+            Message::Urc(Urc::Fota(urc)) => Some(urc),
+            _ => None,
+        }
+    }
 }
 
 /// A final result code.
@@ -39,4 +52,330 @@ pub enum BootText {
     Register,
     /// `Leaving the BROM`: the last line of the banner.
     LeavingTheBrom,
+}
+
+/// Understands one line after the other: remembers what was sent, so that it knows which
+/// command a line may answer.
+#[derive(Clone, Debug, Default)]
+pub struct Understanding {
+    /// Bytes sent since the last CR.
+    unsent: Vec<u8>,
+    pending: Option<CommandLine>,
+    /// Lines sent lately: an echo may come when its command is no longer pending, as when
+    /// `AT` is repeated until the module answers.
+    recent: Vec<Vec<u8>>,
+}
+
+/// How many command lines are remembered for their echo.
+const RECENT_MAX: usize = 8;
+
+/// How many bytes without a CR are remembered.
+const UNSENT_MAX: usize = 4096;
+
+impl Understanding {
+    /// Nothing sent, nothing pending.
+    #[must_use]
+    pub fn new() -> Understanding {
+        Understanding::default()
+    }
+
+    /// Bytes were sent to the module. A CR makes a pending command of them; a command that
+    /// was pending is so no more.
+    pub fn sent(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if byte != b'\r' {
+                if self.unsent.len() < UNSENT_MAX && byte != b'\n' {
+                    self.unsent.push(byte);
+                }
+                continue;
+            }
+            let line = CommandLine::parse(&self.unsent);
+            self.unsent.clear();
+            if line.bytes.is_empty() {
+                continue;
+            }
+            if self.recent.len() == RECENT_MAX {
+                self.recent.remove(0);
+            }
+            self.recent.push(line.bytes.clone());
+            self.pending = Some(line);
+        }
+    }
+
+    /// The meaning of the next line; a final result code ends the pending command.
+    pub fn line(&mut self, line: &Line) -> Message {
+        let message = if self.is_echo(line) {
+            Message::Echo
+        } else {
+            understand(line, self.pending.as_ref())
+        };
+        if matches!(message, Message::FinalResult(_)) {
+            self.pending = None;
+        }
+        message
+    }
+
+    /// The power went: nothing is pending any more.
+    pub fn power_lost(&mut self) {
+        self.unsent.clear();
+        self.pending = None;
+        self.recent.clear();
+    }
+
+    /// The command that is not answered yet.
+    #[must_use]
+    pub fn pending(&self) -> Option<&CommandLine> {
+        self.pending.as_ref()
+    }
+
+    fn is_echo(&self, line: &Line) -> bool {
+        let text = urc::trim(&line.bytes);
+        line.ending == Ending::Whole
+            && begins_with_at(text)
+            && self.recent.iter().any(|sent| urc::trim(sent) == text)
+    }
+}
+
+/// What a line means while `pending` waits for its final result code. Never fails: what is
+/// not understood is [`Message::Unrecognised`], and a line that is not whole means what its
+/// bytes decide and nothing more.
+#[must_use]
+pub fn understand(line: &Line, pending: Option<&CommandLine>) -> Message {
+    if line.ending != Ending::Whole {
+        return urc::decided(&line.bytes).unwrap_or(Message::Unrecognised);
+    }
+    if let Some(reading) = urc::read_fota(&line.bytes) {
+        return Message::Urc(Urc::Fota(reading.urc));
+    }
+    let bytes = urc::trim(&line.bytes);
+    if let Some(boot) = boot_text(bytes) {
+        return Message::BootText(boot);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Message::Unrecognised;
+    };
+    if text.is_empty() {
+        return Message::Unrecognised;
+    }
+    if let Some(result) = final_result(text) {
+        return Message::FinalResult(result);
+    }
+    if text == "RDY" {
+        return Message::Urc(Urc::Rdy);
+    }
+    if pending.is_some_and(|line| begins_with_at(bytes) && urc::trim(&line.bytes) == bytes) {
+        return Message::Echo;
+    }
+    if let Some((name, rest)) = plus_name(text) {
+        if pending.is_some_and(|line| line.may_answer_with(name)) {
+            return Message::Information(text.to_owned());
+        }
+        return Message::Urc(other_urc(name, rest.trim(), text));
+    }
+    if pending.is_some_and(CommandLine::may_answer_with_text) && is_plain_text(bytes) {
+        return Message::Information(text.to_owned());
+    }
+    Message::Unrecognised
+}
+
+fn begins_with_at(text: &[u8]) -> bool {
+    text.get(..2)
+        .is_some_and(|at| at.eq_ignore_ascii_case(b"AT"))
+}
+
+fn is_plain_text(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+fn final_result(text: &str) -> Option<FinalResult> {
+    match text {
+        "OK" => return Some(FinalResult::Ok),
+        "ERROR" => return Some(FinalResult::Error),
+        _ => {}
+    }
+    let code = text.strip_prefix("+CME ERROR:")?.trim();
+    Some(FinalResult::CmeError(code.parse().ok()))
+}
+
+/// `+NAME: rest` to `+NAME` and `rest`.
+fn plus_name(text: &str) -> Option<(&str, &str)> {
+    let (name, rest) = text.split_once(':')?;
+    let letters = name.strip_prefix('+')?;
+    let named = !letters.is_empty() && letters.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    named.then_some((name, rest))
+}
+
+fn other_urc(name: &str, rest: &str, text: &str) -> Urc {
+    match (name, rest.parse::<u8>()) {
+        ("+CFUN", Ok(level)) => Urc::Cfun(level),
+        ("+CPIN", _) => Urc::Cpin(rest.to_owned()),
+        ("+IP", _) => Urc::Ip(rest.to_owned()),
+        _ => Urc::Other(text.to_owned()),
+    }
+}
+
+/// The banner by its shape, for the values differ from module to module:
+/// `F1: 0000 0000`, `V0: 0000 0000 [0001]`, `T0: 0000 00B4`, `Leaving the BROM`, `BL_V01`.
+fn boot_text(bytes: &[u8]) -> Option<BootText> {
+    if bytes == b"Leaving the BROM" {
+        return Some(BootText::LeavingTheBrom);
+    }
+    if bytes.starts_with(b"BL_V") && bytes.len() <= 16 {
+        return Some(BootText::Register);
+    }
+    let [first, second, b':', b' ', values @ ..] = bytes else {
+        return None;
+    };
+    let labelled = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
+    if !(labelled(first) && labelled(second)) {
+        return None;
+    }
+    let mut groups = values.split(|&byte| byte == b' ');
+    let shaped = groups.clone().count() <= 4
+        && groups.all(|group| {
+            let digits = match group {
+                [b'[', inner @ .., b']'] => inner,
+                _ => group,
+            };
+            digits.len() == 4 && digits.iter().all(u8::is_ascii_hexdigit)
+        });
+    match (shaped, first, second) {
+        (false, ..) => None,
+        (true, b'F', b'1') => Some(BootText::First),
+        _ => Some(BootText::Register),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+    use std::time::Duration;
+
+    fn line(bytes: &[u8]) -> Line {
+        Line {
+            at: Duration::ZERO,
+            bytes: bytes.to_vec(),
+            ending: Ending::Whole,
+        }
+    }
+
+    fn while_pending(command: &str, text: &str) -> Message {
+        let command = CommandLine::parse(command.as_bytes());
+        understand(&line(text.as_bytes()), Some(&command))
+    }
+
+    fn information(text: &str) -> Message {
+        Message::Information(text.to_owned())
+    }
+
+    #[rstest]
+    #[case("AT+CEREG?", "+CEREG: 0,1", information("+CEREG: 0,1"))]
+    #[case("AT+CEREG?", "+CEREG:0,1", information("+CEREG:0,1"))]
+    #[case("AT", "+CEREG: 5", Message::Urc(Urc::Other("+CEREG: 5".into())))]
+    #[case("AT+CFUN?", "+CFUN: 1", information("+CFUN: 1"))]
+    #[case("AT", "+CFUN: 1", Message::Urc(Urc::Cfun(1)))]
+    #[case("AT+CESQ;+CPIN?", "+CPIN: READY", information("+CPIN: READY"))]
+    #[case("ATI", "+CPIN: READY", Message::Urc(Urc::Cpin("READY".into())))]
+    #[case("ATI", "Revision: BC26NBR01A01", information("Revision: BC26NBR01A01"))]
+    #[case("ATI", "RDY", Message::Urc(Urc::Rdy))]
+    #[case("AT+CGSN", "860000000000000", information("860000000000000"))]
+    #[case("AT", "860000000000000", Message::Unrecognised)]
+    #[case("ATI", "+IP: 10.0.0.1", Message::Urc(Urc::Ip("10.0.0.1".into())))]
+    #[case("ATI", "ATI", Message::Echo)]
+    #[case("ATI", "OK", Message::FinalResult(FinalResult::Ok))]
+    #[case(
+        "ATI",
+        "+CME ERROR: 30",
+        Message::FinalResult(FinalResult::CmeError(Some(30)))
+    )]
+    #[case(
+        "ATI",
+        "+CME ERROR: SIM busy",
+        Message::FinalResult(FinalResult::CmeError(None))
+    )]
+    #[case(
+        "AT+QIND?",
+        r#"+QIND: "FOTA","START""#,
+        Message::Urc(Urc::Fota(FotaUrc::Start))
+    )]
+    fn a_line_is_understood_by_the_command_it_may_answer(
+        #[case] command: &str,
+        #[case] text: &str,
+        #[case] message: Message,
+    ) {
+        assert_eq!(while_pending(command, text), message);
+    }
+
+    #[rstest]
+    #[case("F1: 0000 0000", Some(BootText::First))]
+    #[case("V0: 0000 0000 [0001]", Some(BootText::Register))]
+    #[case("00: 0006 000C", Some(BootText::Register))]
+    #[case("T0: 0000 001B", Some(BootText::Register))]
+    #[case("Leaving the BROM", Some(BootText::LeavingTheBrom))]
+    #[case("BL_V01", Some(BootText::Register))]
+    #[case("T0: 0000 00B", None)]
+    #[case("T0:", None)]
+    fn the_banner_is_known_by_its_shape(#[case] text: &str, #[case] boot: Option<BootText>) {
+        assert_eq!(boot_text(text.as_bytes()), boot);
+    }
+
+    #[test]
+    fn an_echo_is_known_after_its_command_was_answered() {
+        let mut understanding = Understanding::new();
+        understanding.sent(b"AT\r");
+        understanding.sent(b"AT\r");
+        let messages: Vec<Message> = ["AT", "OK", "AT", "OK"]
+            .iter()
+            .map(|text| understanding.line(&line(text.as_bytes())))
+            .collect();
+        let ok = Message::FinalResult(FinalResult::Ok);
+        assert_eq!(messages, [Message::Echo, ok.clone(), Message::Echo, ok]);
+    }
+
+    #[test]
+    fn a_final_result_code_ends_the_pending_command() {
+        let mut understanding = Understanding::new();
+        understanding.sent(b"AT+CEREG?");
+        understanding.sent(b"\r");
+        let answer = line(b"+CEREG: 0,1");
+        assert_eq!(understanding.line(&answer), information("+CEREG: 0,1"));
+        understanding.line(&line(b"OK"));
+        assert!(matches!(
+            understanding.line(&answer),
+            Message::Urc(Urc::Other(_))
+        ));
+    }
+
+    #[test]
+    fn a_line_cut_short_means_no_more_than_its_bytes_decide() {
+        let mut cut = line(br#"+QIND: "FOTA","UPDATING",4"#);
+        cut.ending = Ending::CutShort;
+        assert_eq!(understand(&cut, None), Message::Unrecognised);
+        cut.bytes.push(b'%');
+        assert!(matches!(
+            understand(&cut, None).fota(),
+            Some(FotaUrc::Updating { percent: 4, .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_at_all_can_trouble_it(
+            sent in prop::collection::vec(any::<u8>(), 0..80),
+            bytes in prop::collection::vec(any::<u8>(), 1..200),
+        ) {
+            let mut understanding = Understanding::new();
+            understanding.sent(&sent);
+            understanding.line(&line(&bytes));
+        }
+
+        #[test]
+        fn a_command_never_makes_another_event_of_a_fota_line(command in "AT[ -~]{0,20}") {
+            let pending = CommandLine::parse(command.as_bytes());
+            let fota = line(br#"+QIND: "FOTA","END",0"#);
+            prop_assert_eq!(understand(&fota, Some(&pending)), understand(&fota, None));
+        }
+    }
 }
