@@ -1,3 +1,6 @@
 //! Everything that touches a wire.
 
+pub mod config;
+pub mod duration;
 pub mod virtual_module;
+pub mod written;

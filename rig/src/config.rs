@@ -1,0 +1,329 @@
+//! The rig file: what a bench has, where it is plugged in, and how the module reaches us.
+//!
+//! Only what a file says is here. Opening a console or claiming a line is the affair of
+//! `console` and the line drivers; showing a mistake in color is the harness's.
+
+mod check;
+mod error;
+mod form;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use self::error::RigFileErrorKind;
+use crate::written::{Mistake, Source};
+
+/// A mistake in a rig file.
+pub type RigFileError = Mistake<RigFileErrorKind>;
+
+/// The shortest PWRKEY pulse that switches a module on (hardware manual: low for 500 ms).
+pub const PWRKEY_PULSE_MIN: Duration = Duration::from_millis(500);
+
+/// The shortest RESET_N pulse that resets a module (hardware manual: low for 50 ms).
+pub const RESET_PULSE_MIN: Duration = Duration::from_millis(50);
+
+/// The least time without VBAT where a rig file does not say: BC26's bulk capacitors hold
+/// VDD_EXT up for a while, and one second is what integrators found to be enough.
+pub const OFF_FOR_DEFAULT: Duration = Duration::from_secs(2);
+
+/// The rates that `AT+IPR=?` lists, in baud (AT manual).
+pub const RATES: [u32; 13] = [
+    110, 300, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115_200, 230_400, 460_800, 921_600,
+];
+
+/// The rate at which we talk to a module that learns its rate from us: the fastest of the
+/// three that it can detect (AT manual), and the one its bootloader prints at.
+pub const AUTOBAUD_RATE: u32 = 115_200;
+
+/// What a rig file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RigFile {
+    /// The file, and its text for evidence; the built-in one's path is `built-in`.
+    pub source: Source,
+    /// What is said of the module.
+    pub module: ModuleFacts,
+    /// The rate the module is set to when no scenario says otherwise.
+    pub baud: Baud,
+    /// Where packages are served.
+    pub server: ServerAddress,
+    /// Where packages are kept, instead of the project's own.
+    pub packages: Option<PathBuf>,
+    /// The least time without VBAT.
+    pub off_for: Duration,
+    /// What is on the bench.
+    pub bench: Bench,
+}
+
+/// What a rig file says of the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModuleFacts {
+    /// Which model it must be; `None`: either.
+    pub model: Option<Model>,
+    /// Which one it must be; any other is refused.
+    pub imei: Option<String>,
+    /// Whether its supply may be cut while it writes its flash. A module can be lost by that,
+    /// so a bench must say so; a virtual one always may.
+    pub may_cut_while_updating: bool,
+}
+
+/// The two models that the guide is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "product names")]
+pub enum Model {
+    Bc26,
+    Bc20,
+}
+
+/// How a module's rate is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Baud {
+    /// It learns the rate from us after each boot.
+    Auto,
+    /// It is fixed, in baud.
+    Fixed(u32),
+}
+
+impl Baud {
+    /// The rate that we talk at, in baud.
+    pub fn rate(self) -> u32 {
+        match self {
+            Baud::Auto => AUTOBAUD_RATE,
+            Baud::Fixed(rate) => rate,
+        }
+    }
+}
+
+/// Where packages are served, seen from both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAddress {
+    /// Where we listen; port 0 is any free one.
+    pub listen: SocketAddr,
+    /// What the module's network calls it; `None`: the address that we listen on.
+    pub called: Option<ServerName>,
+}
+
+/// `http://host:port` without anything behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerName {
+    /// A name or an address; an IPv6 address in its brackets.
+    pub host: String,
+    /// 1 to 65535; 80 where the file does not say (§3.1).
+    pub port: u16,
+}
+
+/// What is on the bench: one or the other, never some of both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bench {
+    /// The virtual module.
+    Virtual(VirtualBench),
+    /// A module, or anything else behind real paths.
+    Real(Box<RealBench>),
+}
+
+/// How the virtual module is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualBench {
+    /// Its lawful manners.
+    pub personality: String,
+    /// How many times faster than a module of the field it lives; at least 1.
+    pub speed: u32,
+    /// The PWRKEY pulse, in the module's time; `None`: PWRKEY is tied low.
+    pub pwrkey: Option<Duration>,
+    /// The RESET_N pulse, in the module's time; `None`: this bench has no RESET_N.
+    pub reset: Option<Duration>,
+    /// Whether VDD_EXT can be sensed.
+    pub power_good: bool,
+}
+
+/// A bench of real paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealBench {
+    /// The console's tty.
+    pub console: PathBuf,
+    /// VBAT.
+    pub supply: OutputLine,
+    /// PWRKEY; `None`: it is tied low, and VBAT alone boots.
+    pub pwrkey: Option<PulsedLine>,
+    /// RESET_N, where wired.
+    pub reset: Option<PulsedLine>,
+    /// VDD_EXT or a divider on VBAT, where sensed.
+    pub power_good: Option<InputLine>,
+    /// The level shifter's output enable, where wired: released before a cut, so that the
+    /// module is not fed through its UART.
+    pub console_enable: Option<OutputLine>,
+}
+
+/// A line that is pulsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PulsedLine {
+    /// How it is driven.
+    pub line: OutputLine,
+    /// How long it is asserted.
+    pub pulse: Duration,
+}
+
+/// How an output is driven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutputLine {
+    /// A Raspberry Pi's pin, by its BCM number.
+    Rppal(GpioPin),
+    /// A line of a Linux gpiochip.
+    Gpiochip {
+        /// `/dev/gpiochip0`, or the chip's label.
+        chip: String,
+        /// Which line, and how.
+        pin: GpioLine,
+    },
+    /// Programs that assert and release it; the first word is the program, no shell.
+    Command {
+        /// Asserts.
+        on: Vec<String>,
+        /// Releases.
+        off: Vec<String>,
+    },
+    /// A file that is written.
+    File(LineFile),
+}
+
+/// How an input is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputLine {
+    /// A Raspberry Pi's pin, by its BCM number.
+    Rppal(GpioPin),
+    /// A line of a Linux gpiochip.
+    Gpiochip {
+        /// `/dev/gpiochip0`, or the chip's label.
+        chip: String,
+        /// Which line, and how.
+        pin: GpioLine,
+    },
+    /// A program that prints `0` or `1`; the first word is the program, no shell.
+    Command {
+        /// Reads.
+        read: Vec<String>,
+    },
+    /// A file that is read.
+    File(LineFile),
+}
+
+/// A pin of a Raspberry Pi.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpioPin {
+    /// Its BCM number.
+    pub line: u8,
+    /// The level that asserts it.
+    pub active: Level,
+    /// Its pull.
+    pub bias: Bias,
+}
+
+/// A line of a gpiochip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GpioLine {
+    /// Which.
+    pub line: LineName,
+    /// The level that asserts it.
+    pub active: Level,
+    /// Its pull.
+    pub bias: Bias,
+    /// How it drives; outputs only.
+    pub drive: Drive,
+}
+
+/// A line of a gpiochip, by offset or by the name its chip gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LineName {
+    Offset(u32),
+    Name(String),
+}
+
+/// A file that stands for a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineFile {
+    /// A kernel regulator, an LED, a sysfs GPIO, a FIFO, any file.
+    pub path: PathBuf,
+    /// What asserts it.
+    pub on: Vec<u8>,
+    /// What releases it.
+    pub off: Vec<u8>,
+}
+
+/// A level on a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Level {
+    High,
+    Low,
+}
+
+/// A pull.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Bias {
+    #[default]
+    AsIs,
+    Disabled,
+    PullUp,
+    PullDown,
+}
+
+/// How an output drives its line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Drive {
+    #[default]
+    PushPull,
+    OpenDrain,
+    OpenSource,
+}
+
+impl RigFile {
+    /// Reads and checks a rig file; nothing on the bench is touched.
+    pub fn load(path: &Path) -> Result<RigFile, RigFileError> {
+        check::rig_file(&Source::read(path)?)
+    }
+
+    /// Reads and checks the text of a rig file; `path` is its name in messages, and relative
+    /// paths in it start where it is.
+    pub fn parse(path: &Path, text: &str) -> Result<RigFile, RigFileError> {
+        check::rig_file(&Source::new(path, text))
+    }
+
+    /// The rig where no file is given: the virtual module, with every line a bench can have.
+    pub fn virtual_default() -> RigFile {
+        RigFile {
+            source: Source::new(Path::new("built-in"), include_str!("../virtual.toml")),
+            module: ModuleFacts {
+                model: Some(Model::Bc26),
+                imei: None,
+                may_cut_while_updating: true,
+            },
+            baud: Baud::Fixed(115_200),
+            server: ServerAddress {
+                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                called: None,
+            },
+            packages: None,
+            off_for: OFF_FOR_DEFAULT,
+            bench: Bench::Virtual(VirtualBench {
+                personality: "guide".to_owned(),
+                speed: 100,
+                pwrkey: Some(Duration::from_millis(700)),
+                reset: Some(Duration::from_millis(100)),
+                power_good: true,
+            }),
+        }
+    }
+
+    /// Whether a virtual module is on this bench.
+    pub fn is_virtual(&self) -> bool {
+        matches!(self.bench, Bench::Virtual(_))
+    }
+}
+
+/// The JSON Schema of rig files, for editors.
+pub fn schema() -> serde_json::Value {
+    form::schema()
+}

@@ -1,0 +1,139 @@
+//! What can be wrong in a rig file, and the way out of each.
+
+use std::time::Duration;
+
+use super::RATES;
+use crate::duration;
+use crate::written::{FormError, Kind};
+
+/// What is wrong in a rig file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RigFileErrorKind {
+    /// Its shape.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// A key that this driver or line has no use for.
+    #[error("`{key}` means nothing to the `{driver}` driver here")]
+    UselessKey {
+        /// The key.
+        key: &'static str,
+        /// The driver.
+        driver: &'static str,
+    },
+    /// A key that this driver needs.
+    #[error("the `{driver}` driver needs `{key}`")]
+    DriverNeeds {
+        /// The key.
+        key: &'static str,
+        /// The driver.
+        driver: &'static str,
+        /// How it is written.
+        example: &'static str,
+    },
+    /// Virtual and real in one rig.
+    #[error("`{what}` is {is}, but the supply is {supply}: a rig is all virtual or all real")]
+    Mixed {
+        /// The section.
+        what: &'static str,
+        /// `virtual` or `real`.
+        is: &'static str,
+        /// The other.
+        supply: &'static str,
+    },
+    /// The same line twice.
+    #[error("{line} is the line of `{first}` already")]
+    LineTwice {
+        /// The line, in words.
+        line: String,
+        /// Whose it is.
+        first: &'static str,
+    },
+    /// One program to assert and release.
+    #[error("`on` and `off` are the same, so the line would never change")]
+    OnIsOff,
+    /// A pulse that a module does not take for one.
+    #[error("a pulse of {} is too short for {line}: the hardware manual asks for {} or more", duration::format(*.is), duration::format(*.least))]
+    PulseTooShort {
+        /// PWRKEY or RESET_N.
+        line: &'static str,
+        /// As written.
+        is: Duration,
+        /// As it must be.
+        least: Duration,
+    },
+    /// A rate that modules do not have.
+    #[error("{rate} baud is not a rate of these modules")]
+    Rate {
+        /// As written.
+        rate: u32,
+    },
+    /// Not an IMEI.
+    #[error("`{found}` is not an IMEI: it has 15 digits")]
+    Imei {
+        /// As written.
+        found: String,
+    },
+    /// Not an address to listen on.
+    #[error("`{found}` is not an address and port to listen on, as in `0.0.0.0:8080`")]
+    Listen {
+        /// As written.
+        found: String,
+    },
+    /// Not a URL that the module can be given.
+    #[error("`{found}` is not a URL for the package server: {why}")]
+    Url {
+        /// As written.
+        found: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The module would be sent to another port than ours.
+    #[error("`url` leads to port {called}, but the package server listens on port {listens}")]
+    OtherPort {
+        /// The URL's.
+        called: u16,
+        /// Ours.
+        listens: u16,
+    },
+    /// A real module has no way to us.
+    #[error(
+        "a module on real lines needs `[server]` with `url`: the name or address at which its network reaches us"
+    )]
+    NoUrl,
+    /// A speed that is none.
+    #[error("a speed of {found} is out of range: 1 is a real module's, 1000 the fastest")]
+    Speed {
+        /// As written.
+        found: u32,
+    },
+    /// An empty text where one is needed.
+    #[error("`{key}` is empty")]
+    Empty {
+        /// The key.
+        key: &'static str,
+    },
+}
+
+impl Kind for RigFileErrorKind {
+    fn way_out(&self) -> Option<String> {
+        match self {
+            // It is a key that lives elsewhere, so that the list of what could be here is no help.
+            RigFileErrorKind::Form(FormError::UnknownKey { found, .. })
+                if found == "may_cut_while_updating" =>
+            {
+                Some("it belongs in `[module]`".to_owned())
+            }
+            RigFileErrorKind::Form(form) => form.way_out(),
+            RigFileErrorKind::DriverNeeds { example, .. } => Some(format!("add `{example}`")),
+            RigFileErrorKind::Rate { .. } => Some(format!(
+                "write \"auto\" or one of {}",
+                RATES.map(|rate| rate.to_string()).join(", ")
+            )),
+            RigFileErrorKind::OtherPort { .. } => Some(
+                "make them equal, or say `forwarded = true` where something on the way leads one to the other"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Files that people write, in TOML: where a mistake is, and what it is.
+//!
+//! Rig files, scenarios and package manifests are read through here, so that each mistake
+//! names file, line and column and a way out. What keys mean is the affair of each file.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use crate::duration::{self, DurationError};
+
+/// The longest file that a person may write, in bytes.
+pub const FILE_LEN_MAX: u64 = 1 << 20;
+
+/// A file that was read: its name and its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// As it was named.
+    pub path: PathBuf,
+    /// All of it.
+    pub text: Arc<str>,
+}
+
+impl Source {
+    /// Reads a file of bounded length.
+    pub fn read<K: From<FormError>>(path: &Path) -> Result<Source, Mistake<K>> {
+        let unreadable = |cause: io::Error| Mistake {
+            place: Place {
+                source: Source::new(path, ""),
+                span: 0..0,
+            },
+            kind: Box::new(FormError::Unreadable(Arc::new(cause)).into()),
+        };
+        let mut text = String::new();
+        File::open(path)
+            .and_then(|file| file.take(FILE_LEN_MAX + 1).read_to_string(&mut text))
+            .map_err(unreadable)?;
+        if text.len() as u64 > FILE_LEN_MAX {
+            let cause = io::Error::other(format!("it is longer than {FILE_LEN_MAX} bytes"));
+            return Err(unreadable(cause));
+        }
+        Ok(Source::new(path, &text))
+    }
+
+    /// Text that did not come from a file, under a name.
+    pub fn new(path: &Path, text: &str) -> Source {
+        Source {
+            path: path.to_owned(),
+            text: text.into(),
+        }
+    }
+
+    /// A mistake in this file.
+    pub fn mistake<K>(&self, span: Range<usize>, kind: K) -> Mistake<K> {
+        let place = Place {
+            source: self.clone(),
+            span,
+        };
+        let kind = Box::new(kind);
+        Mistake { place, kind }
+    }
+
+    /// The file as a TOML table.
+    pub fn table<K: From<FormError>>(&self) -> Result<Spanned<DeTable<'_>>, Mistake<K>> {
+        DeTable::parse(&self.text).map_err(|error| self.toml_mistake(&error, 0..0))
+    }
+
+    /// Reads a table into a type whose fields are the keys that it may have.
+    pub fn fill<T, K>(&self, table: Spanned<DeTable<'_>>) -> Result<T, Mistake<K>>
+    where
+        T: DeserializeOwned + JsonSchema,
+        K: From<FormError>,
+    {
+        let span = table.span();
+        self.refuse_unknown_keys::<T>(table.get_ref())
+            .map_err(|Mistake { place, kind }| Mistake {
+                place,
+                kind: Box::new((*kind).into()),
+            })?;
+        let value = Spanned::new(span.clone(), DeValue::Table(table.into_inner()));
+        T::deserialize(ValueDeserializer::from(value))
+            .map_err(|error| self.toml_mistake(&error, span))
+    }
+
+    /// Serde would refuse them too, with the span, but in its own words and without a guess.
+    fn refuse_unknown_keys<T: JsonSchema>(
+        &self,
+        table: &DeTable<'_>,
+    ) -> Result<(), Mistake<FormError>> {
+        let schema = schemars::schema_for!(T);
+        let Some(serde_json::Value::Object(properties)) = schema.get("properties") else {
+            return Ok(());
+        };
+        let known: Vec<&str> = properties.keys().map(String::as_str).collect();
+        for key in table.keys() {
+            let found: &str = key.get_ref();
+            if !known.contains(&found) {
+                let kind = FormError::UnknownKey {
+                    found: found.to_owned(),
+                    meant: nearest(found, &known),
+                    known: known.iter().map(|&key| key.to_owned()).collect(),
+                };
+                return Err(self.mistake(key.span(), kind));
+            }
+        }
+        Ok(())
+    }
+
+    fn toml_mistake<K: From<FormError>>(
+        &self,
+        error: &toml::de::Error,
+        otherwise: Range<usize>,
+    ) -> Mistake<K> {
+        let message = error.message().to_owned();
+        let kind = match message
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.strip_suffix('`'))
+        {
+            Some(key) => FormError::MissingKey {
+                key: key.to_owned(),
+            },
+            None => FormError::Toml(message),
+        };
+        self.mistake(error.span().unwrap_or(otherwise), kind.into())
+    }
+
+    /// Reads a duration that was written in this file.
+    pub fn duration<K: From<FormError>>(
+        &self,
+        text: &Spanned<String>,
+    ) -> Result<Duration, Mistake<K>> {
+        duration::parse(text.get_ref())
+            .map_err(|error| self.mistake(text.span(), FormError::from(error).into()))
+    }
+}
+
+/// The one of `known` that was probably meant.
+pub fn nearest(found: &str, known: &[&str]) -> Option<String> {
+    known
+        .iter()
+        .map(|&word| (strsim::damerau_levenshtein(found, word), word))
+        // One slip in three letters is still a slip; more is another word.
+        .filter(|(distance, word)| *distance <= word.len().max(3) / 3)
+        .min()
+        .map(|(_, word)| word.to_owned())
+}
+
+/// A part of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub source: Source,
+    /// The part, in bytes.
+    pub span: Range<usize>,
+}
+
+impl Place {
+    /// The line, from 1.
+    pub fn line(&self) -> usize {
+        1 + self.before().matches('\n').count()
+    }
+
+    /// The column, from 1, in characters.
+    pub fn column(&self) -> usize {
+        let before = self.before();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        1 + before.get(line_start..).unwrap_or("").chars().count()
+    }
+
+    fn before(&self) -> &str {
+        self.source.text.get(..self.span.start).unwrap_or("")
+    }
+}
+
+/// One struct for where, one enum (`K`) for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake<K> {
+    /// Where.
+    pub place: Place,
+    /// What; boxed, for it is large and rare.
+    pub kind: Box<K>,
+}
+
+/// What is wrong in a file, in two pieces.
+pub trait Kind: fmt::Display + std::error::Error {
+    /// The way out, where the sentence itself does not name one.
+    fn way_out(&self) -> Option<String>;
+}
+
+impl<K: Kind> fmt::Display for Mistake<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mistake { place, kind } = self;
+        write!(f, "{}:", place.source.path.display())?;
+        if !place.source.text.is_empty() {
+            write!(f, "{}:{}:", place.line(), place.column())?;
+        }
+        write!(f, " {kind}")?;
+        match kind.way_out() {
+            Some(way_out) => write!(f, ": {way_out}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<K: Kind + 'static> std::error::Error for Mistake<K> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.kind.source()
+    }
+}
+
+/// What can be wrong in any file, before its keys mean anything.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum FormError {
+    /// The file cannot be read.
+    #[error("cannot read this file")]
+    Unreadable(#[source] Arc<io::Error>),
+    /// It is not TOML, or a value is of another type than its key wants.
+    #[error("{0}")]
+    Toml(String),
+    /// A key that means nothing here.
+    #[error("unknown key `{found}`")]
+    UnknownKey {
+        /// The key.
+        found: String,
+        /// What it was probably meant to be.
+        meant: Option<String>,
+        /// What could be here.
+        known: Vec<String>,
+    },
+    /// A key that must be here is not.
+    #[error("`{key}` is missing")]
+    MissingKey {
+        /// The key.
+        key: String,
+    },
+    /// Text that is not a duration.
+    #[error(transparent)]
+    Duration(#[from] DurationError),
+}
+
+impl PartialEq for FormError {
+    fn eq(&self, other: &Self) -> bool {
+        // Errors of the system have no equality; their text is what a person sees of them.
+        format!("{self:?}") == format!("{other:?}")
+    }
+}
+
+impl Eq for FormError {}
+
+impl Kind for FormError {
+    fn way_out(&self) -> Option<String> {
+        match self {
+            FormError::UnknownKey {
+                meant: Some(meant), ..
+            } => Some(format!("did you mean `{meant}`?")),
+            FormError::UnknownKey { known, .. } => {
+                Some(format!("known here are {}", listed(known)))
+            }
+            FormError::MissingKey { key } => Some(format!("add `{key} = …`")),
+            FormError::Unreadable(_) | FormError::Toml(_) | FormError::Duration(_) => None,
+        }
+    }
+}
+
+/// `a`, `b` and `c`
+pub fn listed<S: AsRef<str>>(words: &[S]) -> String {
+    let quoted: Vec<String> = words
+        .iter()
+        .map(|word| format!("`{}`", word.as_ref()))
+        .collect();
+    match quoted.split_last() {
+        None => "none".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
