@@ -52,7 +52,7 @@ pub enum RigFileErrorKind {
     #[error("`on` and `off` are the same, so the line would never change")]
     OnIsOff,
     /// A pulse that a module does not take for one.
-    #[error("a pulse of {} is too short for {line}: the hardware manual asks for {} or more", duration::format(*.is), duration::format(*.least))]
+    #[error("a pulse of {} is too short for {line}: the hardware manual asks for {} or more", duration::spell(*.is), duration::spell(*.least))]
     PulseTooShort {
         /// PWRKEY or RESET_N.
         line: &'static str,
