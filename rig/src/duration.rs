@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserializer, Serializer, de};
 
 /// The units, longest name first where one is the beginning of another, each in nanoseconds.
 const UNITS: [(&str, u64); 5] = [
