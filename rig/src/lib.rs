@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod duration;
+pub mod delta;
 pub mod virtual_module;
 pub mod written;
