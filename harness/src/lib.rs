@@ -1,4 +1,5 @@
 //! The runner.
 
 pub mod duration;
+pub mod package_server;
 pub mod scenario;
