@@ -1,0 +1,215 @@
+//! One line of a rig: asserted or released, and read back where that is possible.
+//!
+//! We say assert and release, never high and low: what level that is on the wire is the
+//! driver's affair, and stands in the rig file.
+
+mod command;
+mod file;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use self::command::CommandLine;
+pub use self::file::FileLine;
+use crate::virtual_module::Lines as VirtualLines;
+
+/// What switches a line. One implementation a driver.
+pub trait Driver: fmt::Debug + Send {
+    /// Asserts or releases the line, and returns when it is done.
+    fn drive(&mut self, asserted: bool) -> Result<(), LineErrorKind>;
+
+    /// What the line is now; `None` where this driver cannot know.
+    fn read(&mut self) -> Result<Option<bool>, LineErrorKind>;
+}
+
+/// A line with its name on the rig.
+#[derive(Debug)]
+pub struct Line {
+    name: &'static str,
+    driver: Box<dyn Driver>,
+}
+
+impl Line {
+    /// Gives a driver its name on the rig: `supply`, `pwrkey`, …
+    #[must_use]
+    pub fn new(name: &'static str, driver: Box<dyn Driver>) -> Self {
+        Self { name, driver }
+    }
+
+    /// The name on the rig.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Asserts the line.
+    pub fn assert(&mut self) -> Result<(), LineError> {
+        self.drive(true)
+    }
+
+    /// Releases the line.
+    pub fn release(&mut self) -> Result<(), LineError> {
+        self.drive(false)
+    }
+
+    fn drive(&mut self, asserted: bool) -> Result<(), LineError> {
+        self.driver.drive(asserted).map_err(|kind| self.error(kind))
+    }
+
+    /// What the line is now; `None` where its driver cannot know.
+    pub fn read(&mut self) -> Result<Option<bool>, LineError> {
+        self.driver.read().map_err(|kind| self.error(kind))
+    }
+
+    fn error(&self, kind: LineErrorKind) -> LineError {
+        LineError::new(self.name, kind)
+    }
+}
+
+/// Which line, and what went wrong with it.
+#[derive(Debug, thiserror::Error)]
+#[error("line `{line}`")]
+pub struct LineError {
+    line: &'static str,
+    #[source]
+    kind: LineErrorKind,
+}
+
+impl LineError {
+    /// An error of the line `line`.
+    #[must_use]
+    pub fn new(line: &'static str, kind: LineErrorKind) -> Self {
+        Self { line, kind }
+    }
+}
+
+/// What went wrong with a line.
+#[derive(Debug, thiserror::Error)]
+pub enum LineErrorKind {
+    /// The file cannot be opened, written or read.
+    #[error("cannot {deed} `{path}`")]
+    File {
+        /// What was tried.
+        deed: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A FIFO has no reader: nothing is behind this line.
+    #[error("nobody reads the FIFO `{path}`: start what it drives first")]
+    NoReader {
+        /// The FIFO.
+        path: PathBuf,
+    },
+    /// What was read is neither of the line's two values.
+    #[error("read `{found}`, wanted `{asserted}` or `{released}`")]
+    NeitherValue {
+        /// What was read.
+        found: String,
+        /// What stands for asserted.
+        asserted: String,
+        /// What stands for released.
+        released: String,
+    },
+    /// A program cannot be started.
+    #[error("cannot start `{program}`")]
+    Program {
+        /// The program.
+        program: String,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A program said no.
+    #[error("`{program}` ended with {status}: {said}")]
+    Refused {
+        /// The program and its arguments.
+        program: String,
+        /// Its exit status.
+        status: std::process::ExitStatus,
+        /// The end of what it wrote to standard error, escaped.
+        said: String,
+    },
+    /// A program did not end.
+    #[error("`{program}` did not end within {limit:?}, and was ended")]
+    Overdue {
+        /// The program and its arguments.
+        program: String,
+        /// How long it had.
+        limit: std::time::Duration,
+    },
+    /// The rig file gives no command for this.
+    #[error("no `{key}` command in the rig file")]
+    NoCommand {
+        /// The key that is missing.
+        key: &'static str,
+    },
+    /// This version cannot drive such a line.
+    #[error("no driver `{driver}` in this version: `command` and `file` can stand in for it")]
+    NoDriver {
+        /// Its name in the rig file.
+        driver: &'static str,
+    },
+    /// An input was to be driven.
+    #[error("it is an input: the module drives it")]
+    Input,
+}
+
+impl LineErrorKind {
+    pub(crate) fn no_driver(driver: &'static str) -> Self {
+        Self::NoDriver { driver }
+    }
+}
+
+/// A line of the virtual module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VirtualLine {
+    /// VBAT.
+    Supply,
+    /// PWRKEY.
+    Pwrkey,
+    /// RESET_N.
+    Reset,
+    /// VDD_EXT, an input.
+    PowerGood,
+}
+
+/// Drives one line of a virtual module.
+#[derive(Debug)]
+pub struct VirtualDriver {
+    which: VirtualLine,
+    module: VirtualLines,
+}
+
+impl VirtualDriver {
+    /// Takes the line `which` of `module`.
+    #[must_use]
+    pub fn new(which: VirtualLine, module: VirtualLines) -> Self {
+        Self { which, module }
+    }
+}
+
+impl Driver for VirtualDriver {
+    fn drive(&mut self, asserted: bool) -> Result<(), LineErrorKind> {
+        match self.which {
+            VirtualLine::Supply => self.module.set_vbat(asserted),
+            VirtualLine::Pwrkey => self.module.set_pwrkey(asserted),
+            VirtualLine::Reset => self.module.set_reset(asserted),
+            VirtualLine::PowerGood => {
+                return Err(LineErrorKind::Input);
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<Option<bool>, LineErrorKind> {
+        Ok(Some(match self.which {
+            VirtualLine::Supply => self.module.vbat(),
+            VirtualLine::Pwrkey => self.module.pwrkey(),
+            VirtualLine::Reset => self.module.reset(),
+            VirtualLine::PowerGood => self.module.vdd_ext(),
+        }))
+    }
+}
