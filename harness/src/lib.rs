@@ -1,5 +1,6 @@
 //! The runner.
 
+pub mod diagnostic;
 pub mod duration;
 pub mod package_server;
 pub mod scenario;

@@ -4,7 +4,14 @@
 //! here, `check` refuses what could never mean anything, `select` finds the cases that a
 //! command line names. What to do next in a running case is the runner's affair.
 
+mod check;
+mod error;
+mod form;
+mod parameters;
+mod parse;
 mod pattern;
+mod schema;
+mod select;
 mod text;
 
 use std::path::PathBuf;
@@ -13,11 +20,15 @@ use std::time::Duration;
 
 use dfota::timeline::Pin;
 
+pub use self::error::{ScenarioError, ScenarioErrorKind, SelectError};
+pub use self::parse::{load, parse};
 pub use self::pattern::{Number, Pattern, PhaseName};
+pub use self::schema::schema;
+pub use self::select::select;
 pub use self::text::{Filling, PackageUrl, SendText, UrlError};
 
 /// What the package server does to a reply.
-pub type WirePlan = toml::Table;
+pub type WirePlan = serde_json::Value;
 
 /// How long `ready` may take where a step does not say: a module boots in 2 s to 5 s and then
 /// looks for a network (domain figure), and a resumed update comes before that.
@@ -177,6 +188,8 @@ pub enum RightVerdict {
     Pass,
     /// The virtual module is told to misbehave, and must be caught.
     Fail,
+    /// The virtual rig is told to lie, and must be caught.
+    Invalid,
 }
 
 /// What must be true when the steps are over, whatever the module said.

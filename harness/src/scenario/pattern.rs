@@ -1,5 +1,7 @@
 //! What a step may wait for, as scenarios spell it, and which messages are that.
 
+mod spelling;
+
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -124,6 +126,19 @@ impl Pattern {
             Pattern::Ok | Pattern::Error | Pattern::CmeError(_) | Pattern::Refusal
         )
     }
+
+    /// Whether it is said by an update, and by nothing else.
+    pub(super) fn is_fota(&self) -> bool {
+        matches!(
+            self,
+            Pattern::HttpStart
+                | Pattern::Downloading(_)
+                | Pattern::HttpEnd(_)
+                | Pattern::Start
+                | Pattern::Updating(_)
+                | Pattern::End(_)
+        )
+    }
 }
 
 impl Expectation {
@@ -169,20 +184,6 @@ impl Expectation {
                 .iter()
                 .any(|pattern| matches!(pattern, Pattern::Start | Pattern::Updating(_))),
         }
-    }
-}
-
-impl Pattern {
-    fn is_fota(&self) -> bool {
-        matches!(
-            self,
-            Pattern::HttpStart
-                | Pattern::Downloading(_)
-                | Pattern::HttpEnd(_)
-                | Pattern::Start
-                | Pattern::Updating(_)
-                | Pattern::End(_)
-        )
     }
 }
 

@@ -2,6 +2,17 @@
 
 use std::fmt;
 
+use rig::written::Source;
+use toml::Spanned;
+
+use super::error::{ScenarioError, ScenarioErrorKind as Kind};
+
+/// The places that are filled in when a case runs; parameters are filled in before.
+pub(super) const PLACES: [&str; 6] = ["url", "host", "port", "path", "base", "target"];
+
+/// The longest line that may be asked for, in bytes: four times the guide's longest URL.
+const URL_LEN_MAX: usize = 1024;
+
 /// What to send: text with places for the package's URL and the versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendText {
@@ -62,6 +73,72 @@ pub struct Filling<'a> {
 }
 
 impl SendText {
+    /// A line of a scenario, with the CR that ends every command line.
+    pub(super) fn line(source: &Source, text: &Spanned<String>) -> Result<Self, ScenarioError> {
+        let mut parts = parts(text.get_ref()).map_err(|kind| source.mistake(text.span(), kind))?;
+        parts.push(Part::Bytes(b"\r".to_vec()));
+        Ok(SendText { parts })
+    }
+
+    /// Bytes of a scenario, as they are.
+    pub(super) fn raw(source: &Source, text: &Spanned<String>) -> Result<Self, ScenarioError> {
+        let parts = parts(text.get_ref())
+            .and_then(|parts| parts.into_iter().map(unescaped).collect())
+            .map_err(|kind| source.mistake(text.span(), kind))?;
+        Ok(SendText { parts })
+    }
+
+    /// The first place that only a package on offer can fill.
+    pub(super) fn place_of_package(&self) -> Option<&'static str> {
+        self.parts.iter().find_map(|part| match part {
+            Part::Bytes(_) | Part::Base => None,
+            Part::Url | Part::UrlOfLength(_) => Some("url"),
+            Part::Host => Some("host"),
+            Part::Port => Some("port"),
+            Part::Path => Some("path"),
+            Part::Target => Some("target"),
+        })
+    }
+
+    /// The literal bytes before the first place, in capitals and without white space: what
+    /// says which commands these are.
+    fn beginning(&self) -> String {
+        match self.parts.first() {
+            Some(Part::Bytes(bytes)) => String::from_utf8_lossy(bytes)
+                .chars()
+                .filter(|c| !c.is_whitespace())
+                .collect::<String>()
+                .to_ascii_uppercase(),
+            _ => String::new(),
+        }
+    }
+
+    /// Whether it may start an update: `AT+QFOTADL=` with something behind it.
+    pub(super) fn commands_an_update(&self) -> bool {
+        let beginning = self.beginning();
+        beginning.contains("+QFOTADL=") && !beginning.ends_with("+QFOTADL=?")
+    }
+
+    /// A command that triggers or applies what an earlier run left in the module: firmware of
+    /// the field has `AT+QFOTA`, `AT+QFOTA=…` and `AT+QFOTADL=1` beside the guide's command.
+    pub(super) fn dangerous_command(&self) -> Option<String> {
+        let beginning = self.beginning();
+        beginning
+            .trim_start_matches("AT")
+            .split(';')
+            .find(|command| {
+                let is_read = *command == "+QFOTA?" || *command == "+QFOTA=?";
+                let stored = command
+                    .strip_prefix("+QFOTADL=")
+                    .is_some_and(|url| url.starts_with(|c: char| c.is_ascii_digit()));
+                let applies = command
+                    .strip_prefix("+QFOTA")
+                    .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+                stored || (applies && !is_read)
+            })
+            .map(|command| format!("AT{command}"))
+    }
+
     /// The bytes to send.
     pub fn fill(&self, with: Filling<'_>) -> Result<Vec<u8>, UrlError> {
         let mut bytes = Vec::new();
@@ -92,4 +169,103 @@ fn of_length(url: String, wanted: usize) -> Result<String, UrlError> {
         Some(0) => Ok(url),
         Some(more) => Ok(format!("{url}?{}", "0".repeat(more - 1))),
     }
+}
+
+/// Literal text and places; `{{` and `}}` are the characters themselves.
+fn parts(text: &str) -> Result<Vec<Part>, Kind> {
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (before, from) = rest.split_at(at);
+        literal.push_str(before);
+        if let Some(after) = from.strip_prefix("{{") {
+            literal.push('{');
+            rest = after;
+        } else if let Some(after) = from.strip_prefix("}}") {
+            literal.push('}');
+            rest = after;
+        } else {
+            let place = from
+                .strip_prefix('{')
+                .and_then(|inside| inside.split_once('}'));
+            let Some((name, after)) = place else {
+                let found = if from.starts_with('{') { '{' } else { '}' };
+                return Err(Kind::LoneBrace { found });
+            };
+            if !literal.is_empty() {
+                parts.push(Part::Bytes(std::mem::take(&mut literal).into_bytes()));
+            }
+            parts.push(place_of(name)?);
+            rest = after;
+        }
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        parts.push(Part::Bytes(literal.into_bytes()));
+    }
+    Ok(parts)
+}
+
+fn place_of(name: &str) -> Result<Part, Kind> {
+    let length = name.strip_prefix("url:").map(str::parse::<usize>);
+    match (name, length) {
+        (_, Some(Ok(length))) if (1..=URL_LEN_MAX).contains(&length) => {
+            Ok(Part::UrlOfLength(length))
+        }
+        ("url", None) => Ok(Part::Url),
+        ("host", None) => Ok(Part::Host),
+        ("port", None) => Ok(Part::Port),
+        ("path", None) => Ok(Part::Path),
+        ("base", None) => Ok(Part::Base),
+        ("target", None) => Ok(Part::Target),
+        _ => Err(Kind::UnknownPlace {
+            found: name.to_owned(),
+            meant: None,
+            parameters: Vec::new(),
+        }),
+    }
+}
+
+/// Reads the escapes of literal bytes.
+fn unescaped(part: Part) -> Result<Part, Kind> {
+    let Part::Bytes(bytes) = part else {
+        return Ok(part);
+    };
+    let mut read = Vec::new();
+    let mut rest = bytes.as_slice();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'\\' {
+            read.push(byte);
+            continue;
+        }
+        let (meant, length) = match rest {
+            [b'r', ..] => (Some(b'\r'), 1),
+            [b'n', ..] => (Some(b'\n'), 1),
+            [b't', ..] => (Some(b'\t'), 1),
+            [b'0', ..] => (Some(0), 1),
+            [b'\\', ..] => (Some(b'\\'), 1),
+            [b'x', digits @ ..] => {
+                let digits = digits
+                    .get(..2)
+                    .and_then(|two| std::str::from_utf8(two).ok());
+                (digits.and_then(hexadecimal), 3)
+            }
+            _ => (None, 1),
+        };
+        let Some(meant) = meant else {
+            let found = String::from_utf8_lossy(rest.get(..length).unwrap_or(rest)).into_owned();
+            return Err(Kind::Escape { found });
+        };
+        read.push(meant);
+        rest = rest.get(length..).unwrap_or(&[]);
+    }
+    Ok(Part::Bytes(read))
+}
+
+/// Two hexadecimal digits; the standard library would take a sign for one of them.
+fn hexadecimal(two: &str) -> Option<u8> {
+    let are_digits = two.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u8::from_str_radix(two, 16).ok().filter(|_| are_digits)
 }
