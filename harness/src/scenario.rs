@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dfota::timeline::Pin;
+use rig::virtual_module::{Defect, Personality};
+
+use crate::package_server::WirePlan;
 
 pub use self::error::{ScenarioError, ScenarioErrorKind, SelectError};
 pub use self::parse::{load, parse};
@@ -26,9 +29,6 @@ pub use self::pattern::{Number, Pattern, PhaseName};
 pub use self::schema::schema;
 pub use self::select::select;
 pub use self::text::{Filling, PackageUrl, SendText, UrlError};
-
-/// What the package server does to a reply.
-pub type WirePlan = serde_json::Value;
 
 /// How long `ready` may take where a step does not say: a module boots in 2 s to 5 s and then
 /// looks for a network (domain figure), and a resumed update comes before that.
@@ -216,9 +216,9 @@ pub struct VirtualSettings {
     /// Whether it finds a network.
     pub registered: bool,
     /// Its lawful manners, where the scenario must have certain ones; else the rig file's.
-    pub personality: Option<String>,
+    pub personality: Option<Personality>,
     /// What it does wrong, on purpose: `M44`.
-    pub defects: Vec<String>,
+    pub defects: Vec<Defect>,
 }
 
 impl Default for VirtualSettings {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::error::RigFileErrorKind;
+use crate::virtual_module::Personality;
 use crate::written::{Mistake, Source};
 
 /// A mistake in a rig file.
@@ -125,7 +126,7 @@ pub enum Bench {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualBench {
     /// Its lawful manners.
-    pub personality: String,
+    pub personality: Personality,
     /// How many times faster than a module of the field it lives; at least 1.
     pub speed: u32,
     /// The PWRKEY pulse, in the module's time; `None`: PWRKEY is tied low.
@@ -308,7 +309,7 @@ impl RigFile {
             packages: None,
             off_for: OFF_FOR_DEFAULT,
             bench: Bench::Virtual(VirtualBench {
-                personality: "guide".to_owned(),
+                personality: Personality::Guide,
                 speed: 100,
                 pwrkey: Some(Duration::from_millis(700)),
                 reset: Some(Duration::from_millis(100)),

@@ -1,6 +1,8 @@
 //! What can be wrong in a scenario, and the way out of each.
 
 use rig::config::RATES;
+use rig::virtual_module::crime::UnknownDefect;
+use rig::virtual_module::manner::UnknownPersonality;
 use rig::written::{FormError, Kind, Mistake, listed};
 
 use super::text::PLACES;
@@ -178,6 +180,12 @@ pub enum ScenarioErrorKind {
     /// A right verdict that only a defect can earn.
     #[error("only a virtual module with a defect can earn this verdict")]
     NoDefect,
+    /// Manners that the virtual module does not have.
+    #[error(transparent)]
+    Personality(#[from] UnknownPersonality),
+    /// A defect that the virtual module does not have.
+    #[error(transparent)]
+    Defect(#[from] UnknownDefect),
     /// A command that applies what an earlier run left.
     #[error("`{found}` triggers or applies an update outside of what is judged, and is never sent")]
     Dangerous {

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use super::WirePlan;
+use crate::package_server::WirePlan;
 
 /// One question to a module.
 #[derive(Debug, Deserialize, JsonSchema)]

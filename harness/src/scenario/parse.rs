@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,7 +143,7 @@ impl Reader<'_> {
     ) -> Result<(Head, CasePlan), ScenarioError> {
         let steps = self.steps(table.get_ref(), assignment)?;
         let form: ScenarioForm = self.source.fill(table)?;
-        let virtual_module = virtual_settings(&form);
+        let virtual_module = self.virtual_settings(&form)?;
         let case = CasePlan {
             id: assignment.id(name),
             parameters: assignment.names(),
@@ -186,6 +187,36 @@ impl Reader<'_> {
                 Some(VerdictForm::Invalid) => RightVerdict::Invalid,
             },
         })
+    }
+
+    fn virtual_settings(&self, form: &ScenarioForm) -> Result<VirtualSettings, ScenarioError> {
+        let Some(form) = &form.virtual_module else {
+            return Ok(VirtualSettings::default());
+        };
+        Ok(VirtualSettings {
+            registered: form.registered.unwrap_or(true),
+            personality: form
+                .personality
+                .as_ref()
+                .map(|name| self.named(name))
+                .transpose()?,
+            defects: form
+                .defects
+                .iter()
+                .map(|id| self.named(id))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Something that the virtual module knows by name.
+    fn named<T>(&self, name: &Spanned<String>) -> Result<T, ScenarioError>
+    where
+        T: FromStr,
+        Kind: From<T::Err>,
+    {
+        name.get_ref()
+            .parse()
+            .or_else(|unknown: T::Err| self.err(name.span(), unknown))
     }
 
     fn end(&self, form: &ScenarioForm) -> Result<End, ScenarioError> {
@@ -448,24 +479,6 @@ impl Reader<'_> {
             Ok(pattern) => Ok(Awaited::Message(vec![pattern])),
             Err(kind) => self.err(span.clone(), kind),
         }
-    }
-}
-
-fn virtual_settings(form: &ScenarioForm) -> VirtualSettings {
-    let Some(form) = &form.virtual_module else {
-        return VirtualSettings::default();
-    };
-    VirtualSettings {
-        registered: form.registered.unwrap_or(true),
-        personality: form
-            .personality
-            .as_ref()
-            .map(|personality| personality.get_ref().clone()),
-        defects: form
-            .defects
-            .iter()
-            .map(|defect| defect.get_ref().clone())
-            .collect(),
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     RealBench, RigFile, RigFileError, RigFileErrorKind as Kind, ServerAddress, ServerName,
     VirtualBench,
 };
+use crate::virtual_module::Personality;
 use crate::written::{FormError, Source};
 
 /// The PWRKEY pulse where the file does not say: the manual's least and some more.
@@ -242,6 +243,13 @@ impl Reader<'_> {
             None => (None, None),
             Some(form) => (form.personality, form.speed),
         };
+        let personality = match personality {
+            None => Personality::default(),
+            Some(name) => match name.get_ref().parse::<Personality>() {
+                Ok(personality) => personality,
+                Err(unknown) => return self.err(name.span(), unknown),
+            },
+        };
         if let Some(speed) = &speed
             && !(1..=SPEED_MAX).contains(speed.get_ref())
         {
@@ -249,7 +257,7 @@ impl Reader<'_> {
             return self.err(speed.span(), Kind::Speed { found });
         }
         Ok(VirtualBench {
-            personality: personality.map_or_else(|| "guide".to_owned(), Spanned::into_inner),
+            personality,
             speed: speed.map_or(100, Spanned::into_inner),
             pwrkey: pulse(Role::Pwrkey)?,
             reset: pulse(Role::Reset)?,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::RATES;
 use crate::duration;
+use crate::virtual_module::manner::UnknownPersonality;
 use crate::written::{FormError, Kind};
 
 /// What is wrong in a rig file.
@@ -100,6 +101,9 @@ pub enum RigFileErrorKind {
         "a module on real lines needs `[server]` with `url`: the name or address at which its network reaches us"
     )]
     NoUrl,
+    /// Manners that the virtual module does not have.
+    #[error(transparent)]
+    Personality(#[from] UnknownPersonality),
     /// A speed that is none.
     #[error("a speed of {found} is out of range: 1 is a real module's, 1000 the fastest")]
     Speed {
