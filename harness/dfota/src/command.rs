@@ -84,6 +84,14 @@ impl CommandLine {
         self.may_answer_with(name)
     }
 
+    /// Whether this line has this command as a set command.
+    #[must_use]
+    pub fn sets(&self, name: &str) -> bool {
+        self.commands
+            .iter()
+            .any(|command| command.name == name && matches!(command.form, Form::Set(_)))
+    }
+
     /// Whether an information response of plain text, without `+NAME:`, may come.
     #[must_use]
     pub fn may_answer_with_text(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Findings to a verdict; the order is the meaning.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The last word on a case. A run ends with the strongest of its cases.
@@ -19,6 +20,21 @@ pub enum Verdict {
     Fail,
 }
 
+impl Verdict {
+    /// As reports spell it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Skipped => "skipped",
+            Verdict::Inconclusive => "inconclusive",
+            Verdict::Invalid => "invalid",
+            Verdict::Error => "error",
+            Verdict::Fail => "fail",
+        }
+    }
+}
+
 /// What was wrong, by which rule, and who says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -28,10 +44,63 @@ pub struct Finding {
     pub cite: &'static str,
     /// When, since the run began.
     pub at: Duration,
-    /// The entry of the timeline that broke the rule.
+    /// The entry of the timeline that broke the rule; `None` where something was missing
+    /// until the end.
     pub entry: Option<usize>,
-    /// What was seen, and what was allowed instead.
+    /// The phase of the update before that entry.
+    pub phase: &'static str,
+    /// What was seen.
     pub what: String,
+    /// What was allowed instead.
+    pub allowed: String,
     /// What this finding makes of the case.
     pub verdict: Verdict,
+}
+
+/// All that the judge has to say on a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The last word: the strongest of the findings, `pass` without any.
+    pub verdict: Verdict,
+    /// One sentence.
+    pub reason: String,
+    /// What was wrong, in the order of the timeline.
+    pub findings: Vec<Finding>,
+    /// How many findings more there were than are kept.
+    pub findings_left_off: usize,
+    /// What would have been a finding, had the experiment happened: the first entry at which
+    /// it was known not to have, and all that came after, says nothing about the module.
+    pub void: Vec<Finding>,
+    /// The module's dialect, and what else was lawful but worth knowing.
+    pub notes: Vec<String>,
+    /// Every fault, planned or seen.
+    pub faults: Vec<FaultReport>,
+    /// What the module ran.
+    pub firmware: Firmware,
+    /// How often each rule was relevant, by its id; each rule is there, with 0 if never.
+    pub exercised: BTreeMap<&'static str, u64>,
+    /// The outcomes of the guide that were observed: ids of [`crate::outcomes::ALL`].
+    pub outcomes: Vec<&'static str>,
+}
+
+/// A fault and what proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultReport {
+    /// Its name, unique in the case.
+    pub name: String,
+    /// Whether the scenario planned it.
+    pub planned: bool,
+    /// Whether it is proved to have happened.
+    pub fired: bool,
+    /// What proves it, or what is missing.
+    pub proof: String,
+}
+
+/// The versions that the module reported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Firmware {
+    /// Before the scenario's steps.
+    pub before: Option<String>,
+    /// After them.
+    pub after: Option<String>,
 }

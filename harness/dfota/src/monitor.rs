@@ -1,0 +1,706 @@
+//! The judge: what may come next, and what was wrong.
+//!
+//! It watches a case one entry at a time, live or afterwards, and keeps a bounded memory of
+//! it. Reading is lenient and judging is strict: a lawful deviation is noted as the module's
+//! dialect, and what is not lawful is a finding by one rule. The rules are grouped by what
+//! they need to remember:
+//!
+//! - `answers`: commands and their final result codes
+//! - `update`: the order of an update's URCs
+//! - `boots`: which boots are explained
+//! - `power`: cuts, and what proves them
+//! - `firmware`: versions, identity, settings
+//! - `server`: what was served
+//! - `dialect`: spellings
+
+mod answers;
+mod boots;
+mod context;
+mod dialect;
+mod firmware;
+mod ledger;
+mod phase;
+mod power;
+mod server;
+mod update;
+
+use std::time::Duration;
+
+use crate::brief::{Brief, Console};
+use crate::command::CommandLine;
+use crate::line::{Ending, Line};
+use crate::message::{FinalResult, Message};
+use crate::rules;
+use crate::timeline::{Entry, Event, Pin, Power, Purpose, Stage};
+use crate::urc::{self, FotaUrc, Urc};
+use crate::verdict::{Firmware, Judgement, Verdict};
+
+use answers::{Answer, Asked, Request};
+use context::Context;
+use ledger::{Ledger, Moment};
+use update::{Attempt, Expected};
+
+pub use phase::{End, Phase};
+
+/// Judges a whole timeline at once.
+#[must_use]
+pub fn judge(brief: &Brief, timeline: &[Entry]) -> Judgement {
+    let mut monitor = Monitor::new(brief);
+    for entry in timeline {
+        monitor.observe(entry);
+    }
+    monitor.conclude()
+}
+
+/// The judge of one case.
+#[derive(Debug)]
+pub struct Monitor {
+    brief: Brief,
+    ledger: Ledger,
+    entries: usize,
+    now: Duration,
+    stage: Stage,
+    stages: Stages,
+    /// The rate of our end of the console.
+    rate: u32,
+    /// The module answers commands, as far as is known.
+    alive: bool,
+    /// Nothing the module says need be understood yet: it was switched or it boots.
+    settling: bool,
+    /// The next boot follows from `AT+QRST` or its like.
+    restart_commanded: bool,
+    unsent: Vec<u8>,
+    asked: Option<(Asked, Purpose)>,
+    attempt: Option<Attempt>,
+    boots: boots::Boots,
+    supply: power::Supply,
+    identity: firmware::Identity,
+    delivery: server::Delivery,
+    requests_in_steps: u32,
+    dialect: dialect::Dialect,
+    version_left_open: bool,
+    unmet: Vec<Unmet>,
+    lines: u64,
+}
+
+/// Which stages the case has seen.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stages {
+    prepare: bool,
+    steps: bool,
+    aftercare: bool,
+}
+
+/// An expectation that was not met; what it means is known when the run is over.
+#[derive(Clone, Debug)]
+struct Unmet {
+    moment: Moment,
+    stage: Stage,
+    registered: Option<bool>,
+    what: String,
+    allowed: String,
+}
+
+/// More unmet expectations than this are one too many to tell apart.
+const UNMET_MAX: usize = 16;
+
+/// The longest command line that is remembered before its CR.
+const UNSENT_MAX: usize = 4096;
+
+impl Monitor {
+    /// A judge who has seen nothing yet.
+    #[must_use]
+    pub fn new(brief: &Brief) -> Monitor {
+        Monitor {
+            brief: brief.clone(),
+            ledger: Ledger::default(),
+            entries: 0,
+            now: Duration::ZERO,
+            stage: Stage::Steps,
+            stages: Stages::default(),
+            rate: match brief.console {
+                Console::Fixed(rate) => rate,
+                Console::Auto => crate::guide::BOOT_RATE,
+            },
+            alive: true,
+            settling: true,
+            restart_commanded: false,
+            unsent: Vec::new(),
+            asked: None,
+            attempt: None,
+            boots: boots::Boots::default(),
+            supply: power::Supply::default(),
+            identity: firmware::Identity::default(),
+            delivery: server::Delivery::default(),
+            requests_in_steps: 0,
+            dialect: dialect::Dialect::default(),
+            version_left_open: false,
+            unmet: Vec::new(),
+            lines: 0,
+        }
+    }
+
+    /// Where the update stands.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.attempt
+            .as_ref()
+            .map_or(Phase::Idle, |attempt| attempt.phase)
+    }
+
+    /// Takes the next entry.
+    pub fn observe(&mut self, entry: &Entry) {
+        self.now = self.now.max(entry.at);
+        let index = self.entries;
+        self.entries += 1;
+        let moment = Moment {
+            at: entry.at,
+            entry: Some(index),
+            phase: self.phase().word(),
+        };
+        match &entry.event {
+            Event::Stage(stage) => self.stage_begins(*stage, moment),
+            Event::Supply { to, read_back } => {
+                self.supply
+                    .switched(*to, *read_back, entry.at, index, self.stage, moment.phase);
+                match to {
+                    Power::On => self.interrupted(),
+                    Power::Off => self.quiet(),
+                }
+            }
+            Event::Rail { up } => self.supply.rail(*up),
+            Event::Pin { pin, asserted } => self.pin(*pin, *asserted),
+            Event::Rate(rate) => {
+                self.rate = *rate;
+                self.settling = true;
+            }
+            Event::Sent { bytes, purpose } => self.sent(bytes, *purpose, moment),
+            Event::Received { line, message } => self.received(line, message, moment),
+            Event::Ready => self.answers(),
+            Event::Reaction { seen, acted } => self.supply.reacted(acted.saturating_sub(*seen)),
+            Event::Server(event) => {
+                let requests = self.delivery.requests;
+                let (mut context, parts) = self.context(moment);
+                let anew = parts
+                    .delivery
+                    .server(event, parts.attempt.as_deref(), &mut context);
+                if anew && let Some(attempt) = &mut self.attempt {
+                    attempt.download_begins_anew();
+                }
+                if self.stage == Stage::Steps {
+                    let more = self.delivery.requests.saturating_sub(requests);
+                    self.requests_in_steps = self.requests_in_steps.saturating_add(more);
+                }
+            }
+            Event::Fault { name, life } => self.supply.fault(name, life),
+            Event::Unmet { expectation, why } => self.unmet(expectation, why, moment),
+            Event::Interrupted => self.disrupted(
+                &rules::UNINTERRUPTED,
+                Verdict::Inconclusive,
+                "the run was asked to end",
+                moment,
+            ),
+            Event::Trouble(what) => {
+                self.disrupted(&rules::RIG_WORKS, Verdict::Error, what, moment);
+            }
+            Event::Step(..) => {}
+        }
+    }
+
+    fn stage_begins(&mut self, stage: Stage, moment: Moment) {
+        let prepared = self.stage == Stage::Prepare && self.stages.prepare;
+        self.stage = stage;
+        match stage {
+            Stage::Prepare => self.stages.prepare = true,
+            Stage::Steps => {
+                self.stages.steps = true;
+                if prepared {
+                    let (mut context, parts) = self.context(moment);
+                    parts.identity.steps_begin(&mut context);
+                }
+            }
+            Stage::Aftercare => self.stages.aftercare = true,
+            Stage::Retry => {}
+        }
+    }
+
+    /// The power came on, or the module is reset: what was under way is interrupted.
+    fn interrupted(&mut self) {
+        self.quiet();
+        self.restart_commanded = false;
+        self.boots.expect_one();
+        if let Some(attempt) = &mut self.attempt {
+            attempt.interrupted();
+            if attempt.phase.is_under_way() {
+                self.boots.update_interrupted();
+                self.identity.version_may_change();
+            } else if !matches!(attempt.phase, Phase::Ended(End::Unreported)) {
+                self.boots.update_ended();
+            }
+        }
+    }
+
+    /// The module cannot be expected to answer or to be understood.
+    fn quiet(&mut self) {
+        self.alive = false;
+        self.settling = true;
+        self.asked = None;
+        self.identity.forget_reading();
+    }
+
+    fn pin(&mut self, pin: Pin, asserted: bool) {
+        match (pin, asserted) {
+            (Pin::ResetN, true) => {
+                self.quiet();
+                self.boots.expect_one();
+            }
+            (Pin::ResetN, false) => self.interrupted(),
+            (Pin::Pwrkey, true) => {
+                self.settling = true;
+                self.boots.expect_one();
+            }
+            (Pin::Pwrkey, false) | (Pin::ConsoleEnable, _) => {}
+        }
+    }
+
+    /// The module answers commands.
+    fn answers(&mut self) {
+        self.alive = true;
+        self.settling = false;
+        self.boots.answers();
+        if let Some(attempt) = &mut self.attempt {
+            attempt.application_runs();
+        }
+    }
+
+    fn sent(&mut self, bytes: &[u8], purpose: Purpose, moment: Moment) {
+        for &byte in bytes {
+            if byte == b'\r' {
+                let line = CommandLine::parse(&std::mem::take(&mut self.unsent));
+                self.command(line, purpose, moment);
+            } else if self.unsent.len() < UNSENT_MAX {
+                self.unsent.push(byte);
+            }
+        }
+    }
+
+    fn command(&mut self, line: CommandLine, purpose: Purpose, moment: Moment) {
+        if let Some((before, _)) = self.asked.take() {
+            let (mut context, _) = self.context(moment);
+            before.unanswered(&mut context);
+        }
+        if self.supply.is_off() {
+            return;
+        }
+        if line.restarts() || line.powers_down() {
+            self.restart_commanded = true;
+        }
+        self.identity.sent(&line, purpose);
+        if let Some(attempt) = &mut self.attempt {
+            attempt.disturbed |= line.restarts() || line.sets("+CFUN") || line.sets("+CGATT");
+        }
+        let deaf = matches!(self.brief.console, Console::Fixed(rate) if rate != self.rate);
+        let asked = Asked::new(
+            line,
+            self.phase().is_under_way(),
+            moment,
+            self.rate,
+            self.alive && !deaf,
+        );
+        if let Request::Download(standing) = asked.what {
+            self.close_attempt(moment);
+            let before = self.identity.version.clone();
+            self.attempt = Some(Attempt::new(self.stage, standing, before));
+            self.dialect.update_begins();
+        }
+        self.asked = Some((asked, purpose));
+    }
+
+    fn received(&mut self, line: &Line, message: &Message, moment: Moment) {
+        self.lines = self.lines.saturating_add(1);
+        let settle = self.brief.settle;
+        self.supply
+            .line(line.at, &line.bytes, line.ending, message, settle);
+        let (mut context, parts) = self.context(moment);
+        let booted = parts.boots.line(&line.bytes, message, &mut context);
+        if booted {
+            self.booted(moment);
+        }
+        match message {
+            Message::FinalResult(result) => self.final_result(*result, line, moment),
+            Message::Information(text) => self.information(text, moment),
+            Message::Urc(Urc::Fota(urc)) => self.fota(urc, line, moment),
+            Message::Urc(Urc::Rdy) => self.ready_text(),
+            Message::Urc(Urc::Other(text)) => self.other_urc(text),
+            Message::Unrecognised => self.unrecognised(line, moment),
+            Message::Echo | Message::BootText(_) | Message::Urc(_) => {}
+        }
+    }
+
+    fn booted(&mut self, moment: Moment) {
+        self.alive = false;
+        self.settling = true;
+        self.asked = None;
+        self.identity.forget_reading();
+        if std::mem::take(&mut self.restart_commanded)
+            && let Some(attempt) = &mut self.attempt
+        {
+            attempt.interrupted();
+        }
+        let (mut context, parts) = self.context(moment);
+        if let Some(attempt) = parts.attempt {
+            attempt.boot(&mut context);
+            if attempt.phase == Phase::Restarting {
+                self.dialect.application_may_change();
+            }
+        }
+    }
+
+    fn ready_text(&mut self) {
+        self.settling = false;
+        // In autobaud it cannot answer before it has seen an `AT` (§3.1 note 3).
+        self.alive |= matches!(self.brief.console, Console::Fixed(_));
+    }
+
+    fn final_result(&mut self, result: FinalResult, line: &Line, moment: Moment) {
+        let Some((asked, _)) = self.asked.take() else {
+            return self.answers();
+        };
+        let (mut context, parts) = self.context(moment);
+        let answer = asked.answered(result, line.at, &mut context);
+        match (answer, parts.attempt) {
+            (Answer::Accepted, Some(attempt)) => attempt.accepted(),
+            (Answer::Refused, Some(attempt)) => attempt.refused(),
+            _ => {}
+        }
+        self.answers();
+    }
+
+    fn information(&mut self, text: &str, moment: Moment) {
+        let Some((mut asked, purpose)) = self.asked.take() else {
+            return;
+        };
+        asked.information();
+        let expected = match &self.attempt {
+            Some(attempt) => attempt.expected_version(&self.brief),
+            None => Expected::default(),
+        };
+        let (mut context, parts) = self.context(moment);
+        let version =
+            parts
+                .identity
+                .information(text, &asked.line, purpose, &expected, &mut context);
+        if let (Some(version), Some(attempt)) = (version, parts.attempt) {
+            attempt.version_confirmed(&version, &mut context);
+        }
+        self.asked = Some((asked, purpose));
+    }
+
+    fn fota(&mut self, urc: &FotaUrc, line: &Line, moment: Moment) {
+        self.settling = false;
+        if self.attempt.is_none() {
+            let (mut context, _) = self.context(moment);
+            return context.invalid(
+                &rules::CLEAN_START,
+                format!(
+                    "`{}` came before this run's first command",
+                    crate::transcript::escape(&line.bytes)
+                ),
+                "nothing of an earlier run: let the module finish it, then start again",
+            );
+        }
+        let (mut context, parts) = self.context(moment);
+        let Some(attempt) = parts.attempt else {
+            return;
+        };
+        if line.ending == Ending::Whole
+            && let Some(reading) = urc::read_fota(&line.bytes)
+        {
+            let resumed = attempt.is_resumed();
+            parts.dialect.heard(&reading, resumed, &mut context);
+        }
+        let before = attempt.phase;
+        attempt.fota(urc, &mut context);
+        match urc {
+            FotaUrc::Downloading(percent) => parts.delivery.percent(*percent),
+            FotaUrc::Start if attempt.phase != before => parts.boots.update_started(),
+            FotaUrc::Updating { .. } => parts.identity.version_may_change(),
+            FotaUrc::End(_) => {
+                parts.identity.version_may_change();
+                parts.boots.update_ended();
+            }
+            _ => {}
+        }
+    }
+
+    fn other_urc(&mut self, text: &str) {
+        let (name, value) = text.split_once(':').unwrap_or((text, ""));
+        if name == "+CEREG" {
+            self.identity.registration(value, false);
+        }
+        self.ledger.note(format!("other URC: {name}"));
+    }
+
+    fn unrecognised(&mut self, line: &Line, moment: Moment) {
+        let why = match line.ending {
+            Ending::CutShort => Some("cut short"),
+            _ if self.supply.is_off() => Some("while the power is off"),
+            _ if self.settling => Some("while the module starts"),
+            _ if !self.brief.boot_is_readable() && !self.phase().may_cut_power() => {
+                Some("while the bootloader speaks at 115200 and we do not listen at it")
+            }
+            _ if matches!(self.brief.console, Console::Fixed(rate) if rate != self.rate) => {
+                Some("at a rate that is not the module's")
+            }
+            _ if self.asked.as_ref().is_some_and(|(asked, purpose)| {
+                asked.what == Request::Other && *purpose == Purpose::Step
+            }) =>
+            {
+                Some("as an answer to a command of the scenario")
+            }
+            _ => None,
+        };
+        match why {
+            Some(why) => {
+                self.ledger.relevant(&rules::KNOWN_LINES);
+                self.ledger
+                    .note(format!("a line that is not understood, {why}"));
+            }
+            None => {
+                let text = crate::transcript::escape(&line.bytes);
+                self.ledger.found(
+                    &rules::KNOWN_LINES,
+                    Verdict::Inconclusive,
+                    moment,
+                    format!("`{}` is not understood", text.get(..80).unwrap_or(&text)),
+                    "echo, information, a final result code, a URC or boot text",
+                );
+            }
+        }
+    }
+
+    fn unmet(&mut self, expectation: &str, why: &str, moment: Moment) {
+        if self.unmet.len() < UNMET_MAX {
+            self.unmet.push(Unmet {
+                moment,
+                stage: self.stage,
+                registered: self.identity.registered,
+                what: why.to_owned(),
+                allowed: expectation.to_owned(),
+            });
+        }
+    }
+
+    fn disrupted(
+        &mut self,
+        rule: &'static rules::Rule,
+        verdict: Verdict,
+        what: &str,
+        moment: Moment,
+    ) {
+        self.ledger
+            .found(rule, verdict, moment, what, "a run that comes to its end");
+        self.ledger.void_from(self.entries - 1);
+    }
+
+    fn close_attempt(&mut self, moment: Moment) {
+        let boots_are_seen = self.boots.seen;
+        let (mut context, parts) = self.context(moment);
+        let Some(attempt) = parts.attempt else {
+            *parts.delivery = server::Delivery::default();
+            return;
+        };
+        attempt.close(boots_are_seen, &mut context);
+        parts.delivery.close(attempt, &mut context);
+        if attempt.stage == Stage::Steps {
+            self.version_left_open |= attempt.leaves_version_open();
+        }
+    }
+
+    /// The run is over: the last word.
+    #[must_use]
+    pub fn conclude(mut self) -> Judgement {
+        let end = Moment {
+            at: self.now,
+            entry: None,
+            phase: self.phase().word(),
+        };
+        if let Some((asked, _)) = self.asked.take() {
+            let (mut context, _) = self.context(end);
+            asked.unanswered(&mut context);
+        }
+        self.close_attempt(end);
+        self.prove_cuts();
+        self.judge_unmet();
+        self.judge_end(end);
+        let void = self.ledger.take_void();
+        let faults = self.supply.reports(&self.brief, self.boots.seen);
+        let failed = self
+            .ledger
+            .findings
+            .iter()
+            .any(|finding| finding.verdict == Verdict::Fail);
+        for fault in faults.iter().filter(|fault| fault.planned) {
+            if fault.fired || failed {
+                self.ledger.relevant(&rules::FAULT_PROVED);
+                continue;
+            }
+            self.ledger.found(
+                &rules::FAULT_PROVED,
+                Verdict::Invalid,
+                end,
+                format!("the fault `{}` did not happen: {}", fault.name, fault.proof),
+                "proof of every planned fault",
+            );
+        }
+        let mut findings = std::mem::take(&mut self.ledger.findings);
+        findings.sort_by_key(|finding| finding.entry.unwrap_or(usize::MAX));
+        let worst = findings.iter().max_by_key(|finding| {
+            // Of equals the first decides: what came later may follow from it.
+            let later = finding.entry.unwrap_or(usize::MAX);
+            (finding.verdict, std::cmp::Reverse(later))
+        });
+        let firmware = Firmware {
+            before: self.identity.before.clone(),
+            after: self.identity.after.clone(),
+        };
+        let reason = match worst {
+            Some(finding) => format!(
+                "{} ({}, {}): allowed was {}",
+                finding.what, finding.rule, finding.cite, finding.allowed
+            ),
+            None => passed(&firmware, faults.iter().filter(|fault| fault.fired).count()),
+        };
+        let verdict = worst.map_or(Verdict::Pass, |finding| finding.verdict);
+        let notes = self
+            .ledger
+            .notes
+            .into_iter()
+            .map(|(note, times)| match times {
+                1 => note,
+                _ => format!("{note} ({times} times)"),
+            });
+        Judgement {
+            verdict,
+            reason,
+            findings,
+            findings_left_off: self.ledger.left_off,
+            void,
+            notes: notes.collect(),
+            faults,
+            firmware,
+            exercised: self.ledger.exercised,
+            outcomes: self.ledger.outcomes.into_iter().collect(),
+        }
+    }
+
+    fn prove_cuts(&mut self) {
+        for unproved in self.supply.unproved(self.boots.seen, self.brief.settle) {
+            let moment = Moment {
+                at: unproved.at,
+                entry: Some(unproved.entry),
+                phase: "",
+            };
+            self.ledger.found(
+                &rules::FAULT_PROVED,
+                Verdict::Invalid,
+                moment,
+                unproved.what,
+                "silence from the cut on, and a boot with the power back",
+            );
+            self.ledger.void_from(unproved.entry);
+        }
+    }
+
+    /// A fault of the server that did not fire, though it could have: what the scenario
+    /// expected of it says nothing about the module.
+    fn fault_was_withheld(&self) -> bool {
+        self.requests_in_steps > 0 && self.supply.server_fault_is_missing(&self.brief)
+    }
+
+    fn judge_unmet(&mut self) {
+        let withheld = self.fault_was_withheld();
+        for unmet in std::mem::take(&mut self.unmet) {
+            if unmet.stage == Stage::Steps && withheld {
+                self.ledger.note(
+                    "an expectation was not met, and the fault that it was to follow did not fire",
+                );
+                continue;
+            }
+            let (rule, verdict) = match (unmet.stage, unmet.registered) {
+                (Stage::Prepare, _) => (&rules::PRECONDITION, Verdict::Invalid),
+                (_, Some(false)) => (&rules::EXPECTATION, Verdict::Inconclusive),
+                _ => (&rules::EXPECTATION, Verdict::Fail),
+            };
+            let what = format!("`{}` did not come: {}", unmet.allowed, unmet.what);
+            let allowed = unmet.allowed;
+            self.ledger
+                .found(rule, verdict, unmet.moment, what, allowed);
+        }
+    }
+
+    fn judge_end(&mut self, end: Moment) {
+        if self.lines == 0 || (self.stages.prepare && !self.stages.steps) {
+            let what = match self.lines {
+                0 => "the module said nothing at all",
+                _ => "the scenario's steps were not reached",
+            };
+            self.ledger.found(
+                &rules::OBSERVED,
+                Verdict::Inconclusive,
+                end,
+                what,
+                "a run of the scenario's steps",
+            );
+            return;
+        }
+        if self.fault_was_withheld() {
+            return;
+        }
+        let (left_open, aftercare) = (self.version_left_open, self.stages.aftercare);
+        let (mut context, parts) = self.context(end);
+        parts.identity.conclude(left_open, aftercare, &mut context);
+    }
+
+    fn context(&mut self, moment: Moment) -> (Context<'_>, Parts<'_>) {
+        let context = Context {
+            brief: &self.brief,
+            ledger: &mut self.ledger,
+            moment,
+            stage: self.stage,
+            registered: self.identity.registered,
+            requests: self.delivery.requests,
+        };
+        let parts = Parts {
+            attempt: self.attempt.as_mut(),
+            boots: &mut self.boots,
+            identity: &mut self.identity,
+            delivery: &mut self.delivery,
+            dialect: &mut self.dialect,
+        };
+        (context, parts)
+    }
+}
+
+/// What a rule may look at and change while the ledger is borrowed.
+struct Parts<'a> {
+    attempt: Option<&'a mut Attempt>,
+    boots: &'a mut boots::Boots,
+    identity: &'a mut firmware::Identity,
+    delivery: &'a mut server::Delivery,
+    dialect: &'a mut dialect::Dialect,
+}
+
+fn passed(firmware: &Firmware, faults: usize) -> String {
+    let versions = match (&firmware.before, &firmware.after) {
+        (Some(before), Some(after)) if before == after => format!("the module still runs {after}"),
+        (Some(before), Some(after)) => format!("the module went from {before} to {after}"),
+        (_, Some(after)) => format!("the module runs {after}"),
+        (_, None) => "its version was not asked for".to_owned(),
+    };
+    match faults {
+        0 => format!("every rule was kept; {versions}"),
+        1 => format!("every rule was kept and the fault is proved; {versions}"),
+        _ => format!("every rule was kept and {faults} faults are proved; {versions}"),
+    }
+}

@@ -1,0 +1,296 @@
+//! What the module is and runs: version, identity, settings, network.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::brief::EndState;
+use crate::command::{CommandLine, Form};
+use crate::monitor::context::Context;
+use crate::monitor::update::{Allowed, Expected};
+use crate::rules;
+use crate::timeline::{Purpose, Stage};
+use crate::verdict::Verdict;
+
+/// More settings than these are not compared; the names are ours.
+const SETTINGS: [&str; 4] = ["+CFUN", "+CMEE", "+IPR", "+CGDCONT"];
+
+/// Readings of the module's state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Identity {
+    /// By `ATI` and by `AT+CGMR` since the last boot.
+    by_ati: Option<String>,
+    by_cgmr: Option<String>,
+    /// The last reading, if nothing has happened since that may have changed it.
+    pub(crate) version: Option<String>,
+    pub(crate) before: Option<String>,
+    pub(crate) after: Option<String>,
+    aftercare: BTreeSet<String>,
+    imei: Option<String>,
+    settings: BTreeMap<&'static str, String>,
+    /// Settings that the scenario changes itself.
+    changed_by_us: BTreeSet<&'static str>,
+    pub(crate) registered: Option<bool>,
+}
+
+/// An IMEI has 15 digits.
+const IMEI_LEN: usize = 15;
+
+impl Identity {
+    /// The module boots or an update goes on: what was read may be so no more.
+    pub(crate) fn forget_reading(&mut self) {
+        self.by_ati = None;
+        self.by_cgmr = None;
+    }
+
+    /// The update may have changed the version.
+    pub(crate) fn version_may_change(&mut self) {
+        self.forget_reading();
+        self.version = None;
+    }
+
+    /// A command was sent: which settings does it change?
+    pub(crate) fn sent(&mut self, line: &CommandLine, purpose: Purpose) {
+        for command in &line.commands {
+            let ours = SETTINGS.iter().find(|name| **name == command.name);
+            if let (Some(name), Form::Set(_), Purpose::Step) = (ours, &command.form, purpose) {
+                self.changed_by_us.insert(*name);
+            }
+        }
+    }
+
+    /// An information response; gives the version, where it tells one.
+    pub(crate) fn information(
+        &mut self,
+        text: &str,
+        asked: &CommandLine,
+        purpose: Purpose,
+        expected: &Expected,
+        context: &mut Context<'_>,
+    ) -> Option<String> {
+        if let Some(version) = text.strip_prefix("Revision:") {
+            let version = version.trim().to_owned();
+            self.version_read(&version, asked.has("I"), expected, context);
+            return Some(version);
+        }
+        if asked.has("+CGSN") {
+            let digits = text.trim_start_matches("+CGSN:").trim().trim_matches('"');
+            if digits.len() == IMEI_LEN && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                self.imei_read(digits, context);
+            }
+            return None;
+        }
+        let (name, value) = text.split_once(':')?;
+        if name == "+CEREG" {
+            self.registration(value, true);
+        }
+        if let Some(name) = SETTINGS.iter().find(|known| **known == name)
+            && purpose == Purpose::Probe
+        {
+            self.setting_read(name, value.trim(), context);
+        }
+        None
+    }
+
+    /// `+CEREG: <n>,<stat>` as an answer, `+CEREG: <stat>` as a URC; 1 and 5 mean registered.
+    pub(crate) fn registration(&mut self, value: &str, is_answer: bool) {
+        let fields: Vec<&str> = value.split(',').map(str::trim).collect();
+        let stat = match (is_answer, fields.as_slice()) {
+            (true, [_, stat, ..]) => stat,
+            (false, [stat, ..]) => stat,
+            _ => return,
+        };
+        if let Ok(stat) = stat.parse::<u8>() {
+            self.registered = Some(matches!(stat, 1 | 5));
+        }
+    }
+
+    fn version_read(
+        &mut self,
+        version: &str,
+        by_ati: bool,
+        expected: &Expected,
+        context: &mut Context<'_>,
+    ) {
+        let (this, other) = if by_ati {
+            (&mut self.by_ati, &self.by_cgmr)
+        } else {
+            (&mut self.by_cgmr, &self.by_ati)
+        };
+        *this = Some(version.to_owned());
+        if let Some(other) = other {
+            context.check(
+                &rules::ONE_VERSION,
+                other == version,
+                || format!("one command tells {version}, the other {other}"),
+                "the same version by `ATI` and `AT+CGMR`",
+            );
+        }
+        self.version = Some(version.to_owned());
+        match context.stage {
+            Stage::Prepare => self.before = Some(version.to_owned()),
+            Stage::Steps => {
+                self.before.get_or_insert_with(|| version.to_owned());
+                self.after = Some(version.to_owned());
+                check_expected(version, expected, context);
+            }
+            Stage::Aftercare => {
+                context.ledger.relevant(&rules::VERSION_READABLE);
+                self.after = Some(version.to_owned());
+                if self.aftercare.len() < 2 {
+                    self.aftercare.insert(version.to_owned());
+                }
+                context.check(
+                    &rules::VERSION_STABLE,
+                    self.aftercare.len() == 1,
+                    || format!("{version} was read, and before it another version"),
+                    "the same version at every reading",
+                );
+                check_expected(version, expected, context);
+            }
+            Stage::Retry => check_expected(version, expected, context),
+        }
+    }
+
+    fn imei_read(&mut self, imei: &str, context: &mut Context<'_>) {
+        match &self.imei {
+            None => {
+                context.ledger.relevant(&rules::PRECONDITION);
+                if let Some(expected) = &context.brief.imei
+                    && expected != imei
+                {
+                    let (what, allowed) = (
+                        format!("the module's IMEI is {imei}"),
+                        format!("{expected}, as the rig file says"),
+                    );
+                    context.invalid(&rules::PRECONDITION, what, allowed);
+                }
+                self.imei = Some(imei.to_owned());
+            }
+            Some(before) => {
+                let before = before.clone();
+                context.check(
+                    &rules::SETTINGS_KEPT,
+                    before == imei,
+                    || format!("the IMEI is {imei}"),
+                    format!("{before}, as before"),
+                );
+            }
+        }
+    }
+
+    fn setting_read(&mut self, name: &'static str, value: &str, context: &mut Context<'_>) {
+        // An address of the context in use changes with each attach; cid, type and APN do not.
+        let value: String = match name {
+            "+CGDCONT" => value.split(',').take(3).collect::<Vec<_>>().join(","),
+            _ => value.to_owned(),
+        };
+        if context.stage == Stage::Prepare {
+            self.settings.insert(name, value);
+            return;
+        }
+        if self.changed_by_us.contains(name) {
+            return;
+        }
+        let before = self
+            .settings
+            .entry(name)
+            .or_insert_with(|| value.clone())
+            .clone();
+        context.check(
+            &rules::SETTINGS_KEPT,
+            before == value,
+            || format!("`AT{name}?` tells {value}"),
+            format!("{before}, as before"),
+        );
+    }
+
+    /// The scenario's own steps begin: is the module the right one, and on the base version?
+    pub(crate) fn steps_begin(&self, context: &mut Context<'_>) {
+        let base = context.brief.base.clone();
+        if base.is_empty() {
+            return;
+        }
+        context.ledger.relevant(&rules::PRECONDITION);
+        match &self.before {
+            Some(version) if *version == base => {}
+            Some(version) => {
+                let what = format!("the module runs {version}");
+                context.invalid(&rules::PRECONDITION, what, base);
+            }
+            None => context.invalid(
+                &rules::PRECONDITION,
+                "the module's version is not known",
+                base,
+            ),
+        }
+    }
+
+    /// The run is over: does the module run what the scenario states? `window_open`: a cut
+    /// fell where both versions are lawful. `aftercare`: that stage was reached.
+    pub(crate) fn conclude(&self, window_open: bool, aftercare: bool, context: &mut Context<'_>) {
+        let brief = context.brief;
+        let Some(after) = &self.after else {
+            if aftercare {
+                context.fail(
+                    &rules::VERSION_READABLE,
+                    "after the scenario the module does not tell its version",
+                    "an answer to `ATI`",
+                );
+            } else if brief.end != EndState::Unchecked {
+                context.ledger.found(
+                    &rules::OBSERVED,
+                    Verdict::Inconclusive,
+                    context.moment,
+                    "the version was not read after the scenario's steps",
+                    "an answer to `ATI`",
+                );
+            }
+            return;
+        };
+        if aftercare && self.aftercare.is_empty() {
+            context.fail(
+                &rules::VERSION_READABLE,
+                "after the scenario the module does not tell its version any more",
+                "an answer to `ATI`",
+            );
+        }
+        let (holds, allowed) = match brief.end {
+            EndState::Unchecked => return,
+            EndState::Target if window_open => (true, String::new()),
+            EndState::Target => (*after == brief.target, brief.target.clone()),
+            EndState::Base => (*after == brief.base, brief.base.clone()),
+            EndState::Either => (
+                *after == brief.target || *after == brief.base,
+                format!("{} or {}", brief.base, brief.target),
+            ),
+        };
+        if !holds {
+            let what = format!("the module ends with {after}");
+            return context.fail_if_registered(&rules::END_STATE, what, allowed);
+        }
+        context.ledger.relevant(&rules::END_STATE);
+        if brief.end == EndState::Target && *after != brief.target {
+            context.ledger.note(
+                "the cut fell between START and the first UPDATING, where the old version is lawful",
+            );
+        }
+    }
+}
+
+fn check_expected(version: &str, expected: &Expected, context: &mut Context<'_>) {
+    let brief = context.brief;
+    if brief.base.is_empty() {
+        return;
+    }
+    let either = format!("{} or {}", brief.base, brief.target);
+    let known = version == brief.base || version == brief.target;
+    let what = || format!("the module runs {version}");
+    context.check(&rules::OLD_OR_NEW, known, what, either.clone());
+    let (holds, allowed) = match &expected.allowed {
+        Allowed::Is(expected) => (version == expected, expected.clone()),
+        Allowed::IsNot(excluded) => (version != excluded, either),
+        Allowed::Any => return,
+    };
+    if known {
+        context.check(expected.rule, holds, what, allowed);
+    }
+}
