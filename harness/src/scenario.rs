@@ -21,7 +21,7 @@ use std::time::Duration;
 use dfota::timeline::Pin;
 use rig::virtual_module::{Defect, Personality};
 
-use crate::package_server::WirePlan;
+use crate::package_server::Serving;
 
 pub use self::error::{ScenarioError, ScenarioErrorKind, SelectError};
 pub use self::parse::{load, parse};
@@ -68,7 +68,7 @@ struct CasePlan {
     id: String,
     parameters: Vec<(String, String)>,
     steps: Vec<Step>,
-    server: Vec<WirePlan>,
+    serving: Serving,
     end: End,
     virtual_module: VirtualSettings,
 }
@@ -84,8 +84,8 @@ pub struct Case {
     pub parameters: Vec<(String, String)>,
     /// What to do, parameters filled in; never empty.
     pub steps: Vec<Step>,
-    /// What the package server does from the first step on; empty: it is honest.
-    pub server: Vec<WirePlan>,
+    /// What the package server does from the first step on.
+    pub serving: Serving,
     /// What must be true when the steps are over.
     pub end: End,
     /// How a virtual module is prepared; not heeded on hardware.
@@ -102,7 +102,7 @@ impl Scenario {
                 scenario: Arc::clone(self),
                 parameters: plan.parameters.clone(),
                 steps: plan.steps.clone(),
-                server: plan.server.clone(),
+                serving: plan.serving.clone(),
                 end: plan.end,
                 virtual_module: plan.virtual_module.clone(),
             })
@@ -158,14 +158,20 @@ impl Case {
             .steps
             .iter()
             .filter(|step| matches!(step.statement, Statement::Power(PowerStep::Cut { .. })));
-        let served = self.steps.iter().map(|step| match &step.statement {
-            Statement::Serve(Serve::Plans(plans)) => plans.len(),
-            _ => 0,
+        let served = self.steps.iter().filter_map(|step| match &step.statement {
+            Statement::Serve(serving) => Some(serving),
+            _ => None,
         });
-        let plans = self.server.len() + served.sum::<usize>();
+        let plans = std::iter::once(&self.serving)
+            .chain(served)
+            .flat_map(|serving| match serving {
+                Serving::Through(plans) => plans.as_slice(),
+                Serving::Honestly | Serving::Nothing => &[],
+            })
+            .map(|plan| plan.name.clone());
         (1..=cuts.count())
             .map(|n| format!("cut-{n}"))
-            .chain((1..=plans).map(|n| format!("server-{n}")))
+            .chain(plans)
             .collect()
     }
 }
@@ -278,7 +284,7 @@ pub enum Statement {
     /// Changes the console's own rate, in baud; the module is not told.
     Rate(u32),
     /// Swaps what the package server does.
-    Serve(Serve),
+    Serve(Serving),
 }
 
 /// What happens to the supply.
@@ -295,17 +301,6 @@ pub enum PowerStep {
         /// The least time until the next step; `None`: as long as the rig file says.
         off_for: Option<Duration>,
     },
-}
-
-/// What the package server does from now on.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Serve {
-    /// The package, as it is.
-    Honest,
-    /// Nobody listens.
-    Nothing,
-    /// These plans.
-    Plans(Vec<WirePlan>),
 }
 
 /// What must come, and until when.

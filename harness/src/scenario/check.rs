@@ -6,7 +6,7 @@ use rig::written::Source;
 
 use super::error::{ScenarioError, ScenarioErrorKind as Kind};
 use super::form::{ScenarioForm, VerdictForm};
-use super::{Awaited, CasePlan, PowerStep, Serve, Statement, Step};
+use super::{Awaited, CasePlan, PowerStep, Statement, Step};
 
 /// Where the supply stands before a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub(super) fn case(
                 }
             }
             Statement::Pulse { .. } if supply == Supply::Off => return wrong(Kind::Off),
-            Statement::Serve(Serve::Honest | Serve::Nothing | Serve::Plans(_)) if !has_package => {
+            Statement::Serve(_) if !has_package => {
                 return wrong(Kind::NothingServed);
             }
             Statement::Pulse { .. }

@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::package_server::{NamedPlan, Serving, WirePlan};
+
 use super::error::{ScenarioError, ScenarioErrorKind as Kind};
 use super::form::{
     AwaitedForm, ConsoleForm, ConsoleWord, ExpectForm, NumberForm, PowerForm, PowerWord, PulseForm,
@@ -25,8 +27,8 @@ use super::form::{
 use super::parameters::{self, Assignment};
 use super::{
     ANSWER_WITHIN, Awaited, CasePlan, ConsoleSetting, End, EndFirmware, Expectation, Pattern,
-    PowerStep, READY_WITHIN, RightVerdict, Scenario, SendText, Serve, Statement, Step,
-    VirtualSettings, check,
+    PowerStep, READY_WITHIN, RightVerdict, Scenario, SendText, Statement, Step, VirtualSettings,
+    check,
 };
 
 /// What a step may do; `expect` is one too where none of the others is there.
@@ -141,8 +143,10 @@ impl Reader<'_> {
         table: Spanned<DeTable<'_>>,
         assignment: &Assignment,
     ) -> Result<(Head, CasePlan), ScenarioError> {
-        let steps = self.steps(table.get_ref(), assignment)?;
+        let mut steps = self.steps(table.get_ref(), assignment)?;
         let form: ScenarioForm = self.source.fill(table)?;
+        let mut serving = serving_through(form.server.clone());
+        name_plans(&mut serving, &mut steps);
         let virtual_module = self.virtual_settings(&form)?;
         let case = CasePlan {
             id: assignment.id(name),
@@ -150,7 +154,7 @@ impl Reader<'_> {
             end: self.end(&form)?,
             virtual_module,
             steps: steps.iter().map(|(step, _)| step.clone()).collect(),
-            server: form.server.clone(),
+            serving,
         };
         check::case(self.source, &form, &case, &steps)?;
         Ok((self.head(form)?, case))
@@ -314,9 +318,9 @@ impl Reader<'_> {
             _ => {
                 let form: ServeForm = self.fill(table)?;
                 Ok(Statement::Serve(match form.serve {
-                    ServeWhat::Word(ServeWord::Honest) => Serve::Honest,
-                    ServeWhat::Word(ServeWord::Nothing) => Serve::Nothing,
-                    ServeWhat::Plans(plans) => Serve::Plans(plans),
+                    ServeWhat::Word(ServeWord::Honest) => Serving::Honestly,
+                    ServeWhat::Word(ServeWord::Nothing) => Serving::Nothing,
+                    ServeWhat::Plans(plans) => serving_through(plans),
                 }))
             }
         }
@@ -479,6 +483,38 @@ impl Reader<'_> {
             Ok(pattern) => Ok(Awaited::Message(vec![pattern])),
             Err(kind) => self.err(span.clone(), kind),
         }
+    }
+}
+
+/// Plans without a name yet.
+fn serving_through(plans: Vec<WirePlan>) -> Serving {
+    if plans.is_empty() {
+        return Serving::Honestly;
+    }
+    let unnamed = |plan| NamedPlan {
+        name: String::new(),
+        plan,
+    };
+    Serving::Through(plans.into_iter().map(unnamed).collect())
+}
+
+/// Plans are faults, and their names are unique in a case: `server-1`, `server-2`, … in the
+/// order in which they can come to be.
+fn name_plans(first: &mut Serving, steps: &mut [(Step, Range<usize>)]) {
+    let later = steps
+        .iter_mut()
+        .filter_map(|(step, _)| match &mut step.statement {
+            Statement::Serve(serving) => Some(serving),
+            _ => None,
+        });
+    let plans = std::iter::once(first)
+        .chain(later)
+        .flat_map(|serving| match serving {
+            Serving::Through(plans) => plans.as_mut_slice(),
+            Serving::Honestly | Serving::Nothing => &mut [],
+        });
+    for (n, plan) in plans.enumerate() {
+        plan.name = format!("server-{}", n + 1);
     }
 }
 
