@@ -11,11 +11,31 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+mod app;
+mod board;
+mod bootloader;
+mod command;
 pub mod crime;
+mod download;
+pub mod flash;
+mod http;
+pub mod in_process;
+mod layout;
+mod link;
 pub mod manner;
+pub mod module;
+mod pty;
+mod shell;
+mod url;
+mod voice;
 
+pub use board::Output;
 pub use crime::Defect;
 pub use manner::Personality;
+pub use module::{Module, Network};
+pub use shell::Lines;
+
+use shell::Shell;
 
 /// How the module's UART rate is set (`AT+IPR`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -64,68 +84,43 @@ pub struct Settings {
 /// A module that lives on its own thread until it is dropped.
 #[derive(Debug)]
 pub struct VirtualModule {
-    console_path: PathBuf,
-    lines: Lines,
+    shell: Shell,
 }
 
 impl VirtualModule {
     /// Opens a pty and puts a module without power behind it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no pty to be had, or the file of [`FlashStore::File`] cannot be used.
     pub fn start(settings: Settings) -> io::Result<Self> {
-        let _ = settings;
-        Err(io::Error::from(io::ErrorKind::Unsupported))
+        let shell = Shell::start(&settings)?;
+        Ok(Self { shell })
     }
 
     /// The tty to open.
     pub fn console_path(&self) -> &Path {
-        &self.console_path
+        self.shell.console_path()
     }
 
     /// The module's lines; any number of holders may switch them, from any thread.
     pub fn lines(&self) -> Lines {
-        self.lines.clone()
-    }
-}
-
-/// VBAT, PWRKEY and RESET_N as the bench holds them, and VDD_EXT as it sees it.
-///
-/// `true` means powered for VBAT and asserted (held low) for PWRKEY and RESET_N.
-#[derive(Clone, Debug)]
-pub struct Lines {}
-
-impl Lines {
-    /// Connects or cuts the supply. A cut holds from the moment of this call.
-    pub fn set_vbat(&self, on: bool) {
-        let _ = on;
+        self.shell.lines().clone()
     }
 
-    /// Asserts or releases PWRKEY.
-    pub fn set_pwrkey(&self, asserted: bool) {
-        let _ = asserted;
+    /// Whether its thread is alive. It ends by itself only when the operating system refuses it
+    /// something; [`Self::stop`] tells what.
+    pub fn is_alive(&self) -> bool {
+        self.shell.is_alive()
     }
 
-    /// Asserts or releases RESET_N.
-    pub fn set_reset(&self, asserted: bool) {
-        let _ = asserted;
-    }
-
-    /// Whether the supply was last connected.
-    pub fn vbat(&self) -> bool {
-        false
-    }
-
-    /// Whether PWRKEY is asserted.
-    pub fn pwrkey(&self) -> bool {
-        false
-    }
-
-    /// Whether RESET_N is asserted.
-    pub fn reset(&self) -> bool {
-        false
-    }
-
-    /// Whether the module's 1.8 V rail is up.
-    pub fn vdd_ext(&self) -> bool {
-        false
+    /// Ends it, as dropping does, and tells what went wrong with it, if anything did.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system refused its thread.
+    pub fn stop(mut self) -> io::Result<()> {
+        self.shell.stop()
     }
 }
 

@@ -79,10 +79,15 @@ pub fn version(image: &[u8]) -> Option<&str> {
 }
 
 /// The length an image's header declares, where it has a header.
-pub(crate) fn declared_len(image: &[u8]) -> Option<usize> {
+fn declared_len(image: &[u8]) -> Option<usize> {
     let header = image.get(..BODY_AT)?;
     let len = u32::from_le_bytes(header[LEN_AT..LEN_AT + 4].try_into().ok()?) as usize;
     (header.starts_with(MAGIC) && len >= BODY_AT).then_some(len)
+}
+
+/// Whether there is an image at the start of `flash`, undamaged from its first to its last byte.
+pub fn is_whole(flash: &[u8]) -> bool {
+    whole(flash).is_some()
 }
 
 /// The image at the start of `flash`, when it is there from the first to the last byte.

@@ -76,3 +76,109 @@ fn names() -> String {
         .map(|personality| format!("`{personality}`"))
         .join(", ")
 }
+
+/// How many numbers an `UPDATING` line has. A property of the bootloader's revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UpdateFields {
+    /// The percentage.
+    One,
+    /// The percentage, the number of programs, and the current one.
+    Three,
+}
+
+/// Which percentages of an update are said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Density {
+    /// Each, as the guide prints them.
+    Every,
+    /// One after each sector, from 20 on: `20 + 80·i/n` of the firmware A03.
+    FromTwenty,
+    /// Now and then, as a BC660K was heard.
+    Gaps,
+}
+
+/// What one personality means, point by point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Manner {
+    /// §3.1 spells it `HTTPSTART`, §4.1 `HTTPTART`.
+    pub(super) http_start: &'static str,
+    /// What follows each comma before a number.
+    pub(super) space: &'static str,
+    /// `DOWNLOADING,100` comes out of a buffer of 31 characters without its sign.
+    pub(super) hundred_lacks_sign: bool,
+    /// Whether each percent of the download is said, or only one a read.
+    pub(super) downloads_every_percent: bool,
+    pub(super) update_fields: UpdateFields,
+    /// `UPDATING` ends in LF CR, with nothing before it.
+    pub(super) update_ends_lf_cr: bool,
+    pub(super) update_density: Density,
+    /// How many programs an update has; the percentage starts again in each.
+    pub(super) sections: u8,
+    /// Whether the bootloader says `START` when it goes on after a power cut.
+    pub(super) start_on_resume: bool,
+    /// Whether the application says `RDY` and `+CFUN: 1`.
+    pub(super) says_rdy: bool,
+    /// Whether it says `+CPIN: READY` and, when registered, `+IP: …`.
+    pub(super) says_cpin_and_ip: bool,
+    /// What a package is called whose digest is wrong: invalid by the guide, a mismatch by A03.
+    pub(super) damaged_body: u8,
+}
+
+impl Personality {
+    /// The points of this personality.
+    pub(super) fn manner(self) -> Manner {
+        let guide = Manner {
+            http_start: "HTTPSTART",
+            space: "",
+            hundred_lacks_sign: false,
+            downloads_every_percent: true,
+            update_fields: UpdateFields::Three,
+            update_ends_lf_cr: false,
+            update_density: Density::Every,
+            sections: 1,
+            start_on_resume: true,
+            says_rdy: true,
+            says_cpin_and_ip: false,
+            damaged_body: super::voice::FOTA_PACKAGE_INVALID,
+        };
+        match self {
+            Self::Guide => guide,
+            Self::Example => Manner {
+                http_start: "HTTPTART",
+                ..guide
+            },
+            Self::Typo => Manner {
+                http_start: "HTTPTART",
+                space: " ",
+                ..guide
+            },
+            Self::A03 => Manner {
+                hundred_lacks_sign: true,
+                downloads_every_percent: false,
+                update_fields: UpdateFields::One,
+                update_ends_lf_cr: true,
+                update_density: Density::FromTwenty,
+                start_on_resume: false,
+                says_rdy: false,
+                says_cpin_and_ip: true,
+                damaged_body: super::voice::FOTA_PACKAGE_MISMATCH,
+                ..guide
+            },
+            Self::A05 => Manner {
+                hundred_lacks_sign: true,
+                downloads_every_percent: false,
+                sections: 2,
+                start_on_resume: false,
+                says_rdy: false,
+                says_cpin_and_ip: true,
+                ..guide
+            },
+            Self::Bc660k => Manner {
+                downloads_every_percent: false,
+                update_density: Density::Gaps,
+                says_cpin_and_ip: true,
+                ..guide
+            },
+        }
+    }
+}
