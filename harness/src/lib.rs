@@ -3,4 +3,5 @@
 pub mod diagnostic;
 pub mod duration;
 pub mod package_server;
+pub mod packages;
 pub mod scenario;

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -77,42 +76,13 @@ impl Source {
     /// Reads a table into a type whose fields are the keys that it may have.
     pub fn fill<T, K>(&self, table: Spanned<DeTable<'_>>) -> Result<T, Mistake<K>>
     where
-        T: DeserializeOwned + JsonSchema,
+        T: DeserializeOwned,
         K: From<FormError>,
     {
         let span = table.span();
-        self.refuse_unknown_keys::<T>(table.get_ref())
-            .map_err(|Mistake { place, kind }| Mistake {
-                place,
-                kind: Box::new((*kind).into()),
-            })?;
         let value = Spanned::new(span.clone(), DeValue::Table(table.into_inner()));
         T::deserialize(ValueDeserializer::from(value))
             .map_err(|error| self.toml_mistake(&error, span))
-    }
-
-    /// Serde would refuse them too, with the span, but in its own words and without a guess.
-    fn refuse_unknown_keys<T: JsonSchema>(
-        &self,
-        table: &DeTable<'_>,
-    ) -> Result<(), Mistake<FormError>> {
-        let schema = schemars::schema_for!(T);
-        let Some(serde_json::Value::Object(properties)) = schema.get("properties") else {
-            return Ok(());
-        };
-        let known: Vec<&str> = properties.keys().map(String::as_str).collect();
-        for key in table.keys() {
-            let found: &str = key.get_ref();
-            if !known.contains(&found) {
-                let kind = FormError::UnknownKey {
-                    found: found.to_owned(),
-                    meant: nearest(found, &known),
-                    known: known.iter().map(|&key| key.to_owned()).collect(),
-                };
-                return Err(self.mistake(key.span(), kind));
-            }
-        }
-        Ok(())
     }
 
     fn toml_mistake<K: From<FormError>>(
@@ -120,16 +90,7 @@ impl Source {
         error: &toml::de::Error,
         otherwise: Range<usize>,
     ) -> Mistake<K> {
-        let message = error.message().to_owned();
-        let kind = match message
-            .strip_prefix("missing field `")
-            .and_then(|rest| rest.strip_suffix('`'))
-        {
-            Some(key) => FormError::MissingKey {
-                key: key.to_owned(),
-            },
-            None => FormError::Toml(message),
-        };
+        let kind = FormError::of_serde(error.message());
         self.mistake(error.span().unwrap_or(otherwise), kind.into())
     }
 
@@ -236,6 +197,16 @@ pub enum FormError {
         /// What could be here.
         known: Vec<String>,
     },
+    /// A word that is not one of those that may stand here.
+    #[error("unknown word `{found}`")]
+    UnknownWord {
+        /// The word.
+        found: String,
+        /// What it was probably meant to be.
+        meant: Option<String>,
+        /// What could stand here.
+        known: Vec<String>,
+    },
     /// A key that must be here is not.
     #[error("`{key}` is missing")]
     MissingKey {
@@ -245,6 +216,44 @@ pub enum FormError {
     /// Text that is not a duration.
     #[error(transparent)]
     Duration(#[from] DurationError),
+}
+
+impl FormError {
+    /// Serde says in a sentence of its own what it did not like; the common ones are said in
+    /// ours, with a guess at what was meant.
+    fn of_serde(message: &str) -> FormError {
+        let quoted = |text: &str| -> Vec<String> {
+            let parts = text.split('`').skip(1).step_by(2);
+            parts.map(str::to_owned).collect()
+        };
+        let guess = |found: &str, known: &[String]| {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            nearest(found, &known)
+        };
+        let mut words = quoted(message);
+        if words.is_empty() {
+            return FormError::Toml(message.to_owned());
+        }
+        let found = words.remove(0);
+        let (meant, known) = (guess(&found, &words), words);
+        if message.starts_with("unknown field `") {
+            FormError::UnknownKey {
+                found,
+                meant,
+                known,
+            }
+        } else if message.starts_with("unknown variant `") {
+            FormError::UnknownWord {
+                found,
+                meant,
+                known,
+            }
+        } else if message.starts_with("missing field `") {
+            FormError::MissingKey { key: found }
+        } else {
+            FormError::Toml(message.to_owned())
+        }
+    }
 }
 
 impl PartialEq for FormError {
@@ -261,8 +270,11 @@ impl Kind for FormError {
         match self {
             FormError::UnknownKey {
                 meant: Some(meant), ..
+            }
+            | FormError::UnknownWord {
+                meant: Some(meant), ..
             } => Some(format!("did you mean `{meant}`?")),
-            FormError::UnknownKey { known, .. } => {
+            FormError::UnknownKey { known, .. } | FormError::UnknownWord { known, .. } => {
                 Some(format!("known here are {}", listed(known)))
             }
             FormError::MissingKey { key } => Some(format!("add `{key} = …`")),

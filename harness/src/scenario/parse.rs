@@ -328,7 +328,7 @@ impl Reader<'_> {
 
     fn fill<T>(&self, table: Spanned<DeTable<'_>>) -> Result<T, ScenarioError>
     where
-        T: DeserializeOwned + schemars::JsonSchema,
+        T: DeserializeOwned,
     {
         self.source.fill(table)
     }
