@@ -8,6 +8,7 @@
 
 pub mod brief;
 pub mod command;
+pub mod explain;
 pub mod guide;
 pub mod line;
 pub mod message;

@@ -1,9 +1,13 @@
 //! Everything that happened, in one order; its stable rendering.
 
+mod render;
+
 use std::time::Duration;
 
 use crate::line::Line;
 use crate::message::Message;
+
+pub use render::render;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
