@@ -26,6 +26,7 @@ pub mod manner;
 pub mod module;
 mod pty;
 mod shell;
+pub mod standalone;
 mod url;
 mod voice;
 
