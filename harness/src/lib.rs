@@ -5,3 +5,4 @@ pub mod duration;
 pub mod package_server;
 pub mod packages;
 pub mod scenario;
+pub mod schemas;

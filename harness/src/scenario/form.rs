@@ -38,8 +38,7 @@ pub(super) struct ScenarioForm {
     #[expect(dead_code, reason = "read from the table, where the places are")]
     pub(super) parameters: ParametersShape,
     /// What to do, one after the other.
-    #[serde(default)]
-    #[schemars(with = "Vec<StepShape>", required)]
+    #[schemars(length(min = 1))]
     #[expect(dead_code, reason = "read from the table, where the places are")]
     pub(super) steps: Vec<StepShape>,
     /// What must be true when the steps are over; needed with a package.
