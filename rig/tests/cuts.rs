@@ -1,0 +1,193 @@
+//! Every operation of the flash, cut before, within and after: whatever is cut, the module ends
+//! with exactly the base or exactly the target, and can be updated.
+//!
+//! The operations are counted in one uncut life; each is then cut in a clone of that life, so
+//! the sweep ends where the operations end and nowhere earlier.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use rig::delta::{self, SECTOR};
+use rig::virtual_module::in_process::{InProcess, Web};
+use rig::virtual_module::{Personality, Rate, Settings};
+use rstest::rstest;
+
+const A: &str = "BC26NBR01A01";
+const B: &str = "BC26NBR01A02";
+/// Small, so that each life is short; three sectors have a first, an inner and a last.
+const IMAGE_LEN: usize = 3 * SECTOR;
+const MINUTE: Duration = Duration::from_secs(60);
+const UPDATE: &str = "AT+QFOTADL=\"http://10.0.0.1/p.bin\"\r";
+
+fn firmware(version: &str) -> Vec<u8> {
+    delta::image(version, 26, IMAGE_LEN)
+}
+
+fn package() -> Vec<u8> {
+    delta::make(&firmware(A), &firmware(B)).unwrap()
+}
+
+/// A bench on which an update has just been commanded.
+fn commanded(personality: Personality) -> InProcess {
+    let settings = Settings {
+        personality,
+        console: Rate::Fixed(115_200),
+        image: firmware(A),
+        ..Settings::default()
+    };
+    let mut bench = InProcess::new(&settings, Web::Package(package().into()));
+    start(&mut bench);
+    bench.send(UPDATE);
+    bench
+}
+
+fn start(bench: &mut InProcess) {
+    bench.power_on();
+    // Booted, if it can, and a result reported, if there is one.
+    bench.run_for(Duration::from_secs(10));
+}
+
+fn version(bench: &mut InProcess) -> Option<&'static str> {
+    bench.take_said();
+    bench.send("ATI\r");
+    bench.run_for(Duration::from_secs(1));
+    let said = bench.take_said();
+    [A, B]
+        .into_iter()
+        .find(|version| said.contains(&format!("Revision: {version}\r\n")))
+}
+
+fn in_flash(bench: &InProcess) -> Vec<u8> {
+    bench.module().flash().read(0, IMAGE_LEN)
+}
+
+/// Cuts the power now, and lets the module come to rest.
+fn cut_and_recover(bench: &mut InProcess) {
+    bench.set_vbat(false);
+    bench.run_for(Duration::from_secs(5));
+    bench.power_on();
+    bench.run_for(MINUTE);
+}
+
+/// What must be true after anything: old or new, as its words say, and able to become new.
+fn check_survival(bench: &mut InProcess, what: &str) -> &'static str {
+    let version = version(bench).unwrap_or_else(|| panic!("dead after {what}"));
+    assert!(in_flash(bench) == firmware(version), "torn after {what}");
+    if version == A {
+        bench.send(UPDATE);
+        assert!(
+            bench.run_until_said("\"END\",0", 3 * MINUTE),
+            "no update after {what}: {}",
+            bench.said()
+        );
+        assert!(in_flash(bench) == firmware(B), "not updated after {what}");
+    }
+    version
+}
+
+/// One clean life: the bench as it was at the beginning of each flash operation, with the end of
+/// that operation, and whether `UPDATING` had been said.
+fn operations(mut bench: InProcess) -> Vec<(InProcess, Duration, bool)> {
+    let mut operations = Vec::new();
+    let mut last = None;
+    let end = bench.module().now() + 10 * MINUTE;
+    while bench.module().now() < end {
+        if let Some((number, _, ends)) = bench.module().operation()
+            && last != Some(number)
+        {
+            last = Some(number);
+            let updating = bench.said().contains("UPDATING");
+            operations.push((bench.clone(), ends, updating));
+        }
+        bench.step(end);
+    }
+    assert!(
+        bench.said().contains("\"END\",0"),
+        "the clean life is an update: {}",
+        bench.said()
+    );
+    operations
+}
+
+#[rstest]
+#[case(Personality::Guide)]
+#[case(Personality::A03)]
+#[case(Personality::A05)]
+fn a_cut_anywhere_leaves_the_base_or_the_target(#[case] personality: Personality) {
+    let mut ends = [0, 0];
+    for (number, (before, end, updating)) in
+        operations(commanded(personality)).into_iter().enumerate()
+    {
+        let begin = before.module().now();
+        for part in 0..=4 {
+            let mut bench = before.clone();
+            bench.run_to(begin + (end - begin) * part / 4);
+            cut_and_recover(&mut bench);
+            let version =
+                check_survival(&mut bench, &format!("operation {number} cut at {part}/4"));
+            assert!(
+                !updating || version == B,
+                "operation {number}: {version} after UPDATING"
+            );
+            ends[usize::from(version == B)] += 1;
+        }
+    }
+    assert!(
+        ends.iter().all(|&count| count > 100),
+        "both ends are met: {ends:?}"
+    );
+}
+
+#[test]
+fn a_cut_while_it_goes_on_after_a_cut_changes_nothing() {
+    let mut bench = commanded(Personality::Guide);
+    assert!(bench.run_until_said("\"UPDATING\",50%", 3 * MINUTE));
+    bench.set_vbat(false);
+    bench.run_for(MINUTE);
+    bench.take_said();
+    bench.power_on();
+    for (number, (before, end, _)) in operations(bench).into_iter().enumerate() {
+        let begin = before.module().now();
+        for part in 0..=2 {
+            let mut bench = before.clone();
+            bench.run_to(begin + (end - begin) * part / 2);
+            cut_and_recover(&mut bench);
+            let version =
+                check_survival(&mut bench, &format!("operation {number} cut at {part}/2"));
+            assert_eq!(version, B, "operation {number}");
+        }
+    }
+}
+
+#[test]
+fn a_reset_is_survived_like_a_cut() {
+    for (number, (before, end, _)) in operations(commanded(Personality::Guide))
+        .into_iter()
+        .enumerate()
+    {
+        let mut bench = before;
+        let middle = bench.module().now() + (end - bench.module().now()) / 2;
+        bench.run_to(middle);
+        bench.set_reset(true);
+        bench.run_for(Duration::from_millis(60));
+        bench.set_reset(false);
+        bench.run_for(MINUTE);
+        check_survival(&mut bench, &format!("operation {number} and a reset"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_number_of_cuts_is_survived(cuts in prop::collection::vec(1..6_000u64, 1..20)) {
+        let mut bench = commanded(Personality::Guide);
+        for milliseconds in cuts {
+            bench.run_for(Duration::from_millis(milliseconds));
+            bench.set_vbat(false);
+            bench.run_for(Duration::from_secs(1));
+            bench.power_on();
+        }
+        bench.run_for(MINUTE);
+        check_survival(&mut bench, "all of them");
+    }
+}
