@@ -11,16 +11,33 @@
 //! [`ServerReport`], stamped, and once more as a [`record::ConnectionRecord`] when a connection
 //! is over.
 
+mod admission;
+mod answer;
+mod connection;
+mod content;
+mod door;
+mod gate;
+mod pace;
+mod playout;
+mod random;
 pub mod record;
+mod request;
+mod script;
+mod standing;
+mod tcp_info;
 pub mod wire_plan;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-pub use self::record::ServerReport;
+use self::content::Content;
+use self::door::{Door, Doorway};
+use self::gate::Shared;
+pub use self::record::{Seen, ServerReport};
+use self::standing::Standing;
 pub use self::wire_plan::WirePlan;
 
 /// Where the server listens, and how much it lets happen.
@@ -133,6 +150,11 @@ pub enum ServerError {
         listen: SocketAddr,
         source: std::io::Error,
     },
+    #[error("cannot open, shut or put out of order the port of `{listen}`")]
+    Door {
+        listen: SocketAddr,
+        source: std::io::Error,
+    },
     #[error("cannot start the content server on its unix socket")]
     Content {
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -150,45 +172,168 @@ pub enum ServerError {
 }
 
 /// The package server. It ends when it is dropped.
-#[derive(Debug)]
 pub struct PackageServer {
-    local_addr: SocketAddr,
+    shared: Arc<Shared>,
+    /// `None` once it is ending.
+    runtime: Option<tokio::runtime::Runtime>,
+    public_url: Option<String>,
+}
+
+impl std::fmt::Debug for PackageServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PackageServer")
+            .field("local_addr", &self.local_addr())
+            .finish_non_exhaustive()
+    }
 }
 
 impl PackageServer {
     /// Takes the port and starts the threads. Nothing listens before there is an offer.
     pub fn start(
-        _options: Options,
-        _events: Sender<ServerReport>,
+        options: Options,
+        events: Sender<ServerReport>,
     ) -> Result<PackageServer, ServerError> {
-        todo!()
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("package-gate")
+            .enable_all()
+            .build()
+            .map_err(|source| ServerError::Threads { source })?;
+        let door = {
+            let _inside = runtime.enter();
+            Door::take(options.listen).map_err(|source| ServerError::Listen {
+                listen: options.listen,
+                source,
+            })?
+        };
+        let content = Content::start()?;
+        let shared = Arc::new(Shared::new(options.limits, door, content, events));
+        runtime.spawn(gate::accept(Arc::clone(&shared)));
+        Ok(PackageServer {
+            shared,
+            runtime: Some(runtime),
+            public_url: options.public_url,
+        })
     }
 
     /// Where it listens while there is an offer.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.shared.door.address()
     }
 
     /// Offers a package under a path that nobody can guess, and listens.
-    pub fn offer(&self, _offer: Offer) -> Result<Offered, ServerError> {
-        todo!()
+    pub fn offer(&self, offer: Offer) -> Result<Offered, ServerError> {
+        let token = random::token().map_err(|source| ServerError::Content {
+            source: source.into(),
+        })?;
+        let base = self
+            .public_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{}", self.local_addr()));
+        let standing = Arc::new(Standing::new(
+            offer,
+            &token,
+            base.trim_end_matches('/').to_owned(),
+        )?);
+        for path in [&standing.path, &standing.moved] {
+            self.shared
+                .content
+                .put(path.clone(), standing.package.clone());
+        }
+        for (name, package) in &standing.others {
+            self.shared
+                .content
+                .put(standing.path_of_other(name), package.clone());
+        }
+        let path = standing.path.clone();
+        self.offers().insert(path.clone(), Arc::clone(&standing));
+        self.set_door(&standing)?;
+        Ok(Offered { path })
     }
 
     /// Changes what is done with an offer; requests are counted from 1 again. Replies that are
     /// under way go on as they began.
-    pub fn set_serving(&self, _offered: &Offered, _serving: Serving) -> Result<(), ServerError> {
-        todo!()
+    pub fn set_serving(&self, offered: &Offered, serving: Serving) -> Result<(), ServerError> {
+        let standing = self.standing(offered)?;
+        standing.serve(serving)?;
+        self.set_door(&standing)
     }
 
     /// Takes an offer back, ends its connections, and stops to listen where it was the last one.
     /// When this returns, the last report about the offer has been sent.
-    pub fn withdraw(&self, _offered: &Offered) -> Result<(), ServerError> {
-        todo!()
+    pub fn withdraw(&self, offered: &Offered) -> Result<(), ServerError> {
+        let standing = self.standing(offered)?;
+        self.offers().remove(&offered.path);
+        let shut = self.set_door(&standing);
+        standing.end();
+        self.shared.content.remove_below(&standing.below);
+        self.shared.tell_untold();
+        shut
     }
 
     /// Whether the content server lives; it is started anew where it does not, and the error
     /// says that what was served since the last probe cannot be trusted.
     pub fn probe(&self) -> Result<(), ServerError> {
-        todo!()
+        self.shared.content.probe()
+    }
+
+    fn offers(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Standing>>> {
+        self.shared
+            .offers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn standing(&self, offered: &Offered) -> Result<Arc<Standing>, ServerError> {
+        let standing = self.offers().get(&offered.path).cloned();
+        standing.ok_or_else(|| ServerError::NotOnOffer {
+            path: offered.path.clone(),
+        })
+    }
+
+    /// Opens or shuts the port, or puts it out of order, as the offers want it.
+    fn set_door(&self, changed: &Standing) -> Result<(), ServerError> {
+        let wanted = self
+            .offers()
+            .values()
+            .map(|standing| standing.doorway())
+            .max();
+        let doorway = wanted.unwrap_or(Doorway::Shut);
+        let listen = self.local_addr();
+        let proof = self
+            .shared
+            .door
+            .set(doorway)
+            .map_err(|source| ServerError::Door { listen, source })?;
+        let stands = wanted.is_some();
+        if let Some(proof) = proof.filter(|_| stands) {
+            for name in changed.plans_of_the_port() {
+                let text = proof.clone();
+                self.shared.tell(Seen::FaultFired {
+                    name,
+                    connection: None,
+                    at_byte: 0,
+                    acked: 0,
+                    text,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for PackageServer {
+    fn drop(&mut self) {
+        let standing = std::mem::take(&mut *self.offers());
+        // The process may be ending for want of anything: a port that cannot be shut is closed
+        // with the process.
+        drop(self.shared.door.set(Doorway::Shut));
+        for standing in standing.values() {
+            standing.end();
+        }
+        if let Some(runtime) = self.runtime.take() {
+            // Not waited for: the owner may itself be on a runtime, where waiting is forbidden.
+            runtime.shutdown_background();
+        }
     }
 }

@@ -202,7 +202,6 @@ impl Requests {
     }
 
     /// Whether it covers all requests.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub fn is_every(&self) -> bool {
         *self == Requests::Every
     }

@@ -271,3 +271,31 @@ impl JsonSchema for Rate {
         spelling::word_or_table_schema::<RateWord, Shape>(generator)
     }
 }
+
+impl Shape {
+    /// The same link in a world that is so many times faster.
+    pub(in crate::package_server) fn at_speed(self, speed: u32) -> Shape {
+        let speed = speed.max(1);
+        let faster = |duration: Option<Duration>| duration.map(|duration| duration / speed);
+        Shape {
+            rate: BitRate(self.rate.0.saturating_mul(u64::from(speed))),
+            delay: faster(self.delay),
+            jitter: faster(self.jitter),
+            burst: self.burst,
+            pause: self.pause.map(|pause| Pause {
+                every: pause.every / speed,
+                how_long: pause.how_long / speed,
+            }),
+        }
+    }
+}
+
+impl Drip {
+    /// The same drip in a world that is so many times faster.
+    pub(in crate::package_server) fn at_speed(self, speed: u32) -> Drip {
+        Drip {
+            every: self.every / speed.max(1),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! What is true: tiny_http on a unix socket, in a directory that only this user can enter.
+//!
+//! It speaks well-formed HTTP and nothing else, and only the gate speaks to it: one request a
+//! connection, two at a time, so that none of the ways in which tiny_http can be brought down
+//! (threads that starve, heads without end, an accept loop that ends) is open to anybody.
+
+use std::collections::HashMap;
+use std::io::{self, Cursor, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tiny_http::{Header, Response, StatusCode};
+
+use super::{ServerError, random};
+
+/// How long an answer may take: content is in memory, and on this machine.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// A path that is always there, for probes.
+const PROBE: &str = "/probe";
+
+/// Files by their path.
+type Files = RwLock<HashMap<String, File>>;
+
+#[derive(Clone, Debug)]
+struct File {
+    bytes: Bytes,
+    etag: String,
+}
+
+/// The content server.
+#[derive(Debug)]
+pub(super) struct Content {
+    directory: PathBuf,
+    files: Arc<Files>,
+    running: Mutex<Running>,
+}
+
+struct Running {
+    socket: PathBuf,
+    server: Arc<tiny_http::Server>,
+    thread: Option<JoinHandle<()>>,
+    starts: u32,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("socket", &self.socket)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Content {
+    pub(super) fn start() -> Result<Content, ServerError> {
+        let failed = |source: io::Error| ServerError::Content {
+            source: source.into(),
+        };
+        let token = random::token().map_err(failed)?;
+        let directory = std::env::temp_dir().join(format!("hil-{token}"));
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .map_err(failed)?;
+        let files = Arc::new(Files::default());
+        let probe = File::of(Bytes::from_static(b"alive"));
+        if let Ok(mut files) = files.write() {
+            files.insert(PROBE.to_owned(), probe);
+        }
+        let running = Running::start(&directory, 1, &files)?;
+        Ok(Content {
+            directory,
+            files,
+            running: Mutex::new(running),
+        })
+    }
+
+    /// Where the gate reaches it.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .socket
+            .clone()
+    }
+
+    /// Puts a file at a path.
+    pub(super) fn put(&self, path: String, bytes: Bytes) {
+        let file = File::of(bytes);
+        self.files
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path, file);
+    }
+
+    /// Takes away all files below a path.
+    pub(super) fn remove_below(&self, prefix: &str) {
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        files.retain(|path, _| !path.starts_with(prefix));
+    }
+
+    /// Asks for a file that is always there; starts the server anew where it does not come.
+    pub(super) fn probe(&self) -> Result<(), ServerError> {
+        if probe(&self.socket()).is_ok() {
+            return Ok(());
+        }
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let anew = Running::start(&self.directory, running.starts + 1, &self.files)?;
+        let mut dead = std::mem::replace(&mut *running, anew);
+        dead.server.unblock();
+        // It does not answer, so it may not end either: its thread is not waited for.
+        drop(dead.thread.take());
+        Err(ServerError::ContentSilent)
+    }
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        let running = self
+            .running
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        running.server.unblock();
+        if let Some(thread) = running.thread.take() {
+            drop(thread.join());
+        }
+        drop(std::fs::remove_dir_all(&self.directory));
+    }
+}
+
+impl Running {
+    fn start(directory: &Path, starts: u32, files: &Arc<Files>) -> Result<Running, ServerError> {
+        let socket = directory.join(format!("content-{starts}"));
+        let server = tiny_http::Server::http_unix(&socket)
+            .map(Arc::new)
+            .map_err(|source| ServerError::Content { source })?;
+        let (serving, files) = (Arc::clone(&server), Arc::clone(files));
+        let thread = std::thread::Builder::new()
+            .name("package-content".to_owned())
+            .spawn(move || {
+                for request in serving.incoming_requests() {
+                    answer(request, &files);
+                }
+            })
+            .map_err(|source| ServerError::Threads { source })?;
+        Ok(Running {
+            socket,
+            server,
+            thread: Some(thread),
+            starts,
+        })
+    }
+}
+
+impl File {
+    fn of(bytes: Bytes) -> File {
+        let digest = Sha256::digest(&bytes);
+        let etag = digest
+            .iter()
+            .take(8)
+            .fold("\"".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+            + "\"";
+        File { bytes, etag }
+    }
+}
+
+fn answer(request: tiny_http::Request, files: &Files) {
+    let of = |name: &'static str| {
+        let header = request
+            .headers()
+            .iter()
+            .find(|header| header.field.equiv(name));
+        header.map(|header| header.value.as_str().to_owned())
+    };
+    let (range, if_range) = (of("Range"), of("If-Range"));
+    let file = files
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(request.url())
+        .cloned();
+    let truth = truth(file.as_ref(), range.as_deref(), if_range.as_deref());
+    let length = truth.body.len();
+    let headers = truth
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Header::from_bytes(*name, value.as_bytes()).ok())
+        .collect();
+    let response = Response::new(
+        StatusCode(truth.status),
+        headers,
+        Cursor::new(truth.body),
+        Some(length),
+        None,
+    )
+    .with_chunked_threshold(usize::MAX);
+    // A gate that has gone away needs no answer, and it is the gate that says so in its record.
+    drop(request.respond(response));
+}
+
+struct Truth {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Bytes,
+}
+
+/// What is true of a file, as a status, headers and a body (RFC 9110 §14: a range that cannot be
+/// understood is passed over, one that cannot be satisfied is 416).
+fn truth(file: Option<&File>, range: Option<&str>, if_range: Option<&str>) -> Truth {
+    let Some(file) = file else {
+        let headers = vec![("Content-Type", "text/plain".to_owned())];
+        return Truth {
+            status: 404,
+            headers,
+            body: Bytes::from_static(b"404 Not Found\n"),
+        };
+    };
+    let size = file.bytes.len();
+    let mut headers = vec![
+        ("Content-Type", "application/octet-stream".to_owned()),
+        ("Accept-Ranges", "bytes".to_owned()),
+        ("ETag", file.etag.clone()),
+    ];
+    let current = if_range.is_none_or(|tag| tag == file.etag);
+    match range
+        .filter(|_| current)
+        .and_then(|range| Range::parse(range, size))
+    {
+        None => Truth {
+            status: 200,
+            headers,
+            body: file.bytes.clone(),
+        },
+        Some(Range::Unsatisfiable) => {
+            headers.push(("Content-Range", format!("bytes */{size}")));
+            Truth {
+                status: 416,
+                headers,
+                body: Bytes::new(),
+            }
+        }
+        Some(Range::Bytes(from, to)) => {
+            headers.push(("Content-Range", format!("bytes {from}-{}/{size}", to - 1)));
+            Truth {
+                status: 206,
+                headers,
+                body: file.bytes.slice(from..to),
+            }
+        }
+    }
+}
+
+enum Range {
+    /// From the first, up to before the second.
+    Bytes(usize, usize),
+    Unsatisfiable,
+}
+
+impl Range {
+    /// `None` where it is no single range of bytes.
+    fn parse(text: &str, size: usize) -> Option<Range> {
+        let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+        let number = |text: &str| -> Option<Option<usize>> {
+            match text.trim() {
+                "" => Some(None),
+                digits if digits.bytes().all(|b| b.is_ascii_digit()) => {
+                    // A number that does not fit is larger than any package all the same.
+                    Some(Some(digits.parse().unwrap_or(usize::MAX)))
+                }
+                _ => None,
+            }
+        };
+        match (number(first)?, number(last)?) {
+            (None, None) => None,
+            (None, Some(0)) => Some(Range::Unsatisfiable),
+            (None, Some(_)) if size == 0 => Some(Range::Unsatisfiable),
+            (None, Some(count)) => Some(Range::Bytes(size.saturating_sub(count), size)),
+            (Some(from), Some(to)) if to < from => None,
+            (Some(from), _) if from >= size => Some(Range::Unsatisfiable),
+            (Some(from), to) => Some(Range::Bytes(
+                from,
+                to.map_or(size, |to| to.saturating_add(1).min(size)),
+            )),
+        }
+    }
+}
+
+fn probe(socket: &Path) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    stream.set_write_timeout(Some(ANSWER_WITHIN))?;
+    write!(
+        stream,
+        "GET {PROBE} HTTP/1.1\r\nHost: content\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = Vec::new();
+    stream.take(4_096).read_to_end(&mut answer)?;
+    if answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(b"alive") {
+        Ok(())
+    } else {
+        Err(io::Error::other("the answer to a probe is wrong"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn ten() -> File {
+        File::of(Bytes::from_static(b"0123456789"))
+    }
+
+    #[rstest]
+    #[case("bytes=0-", 206, "0123456789", Some("bytes 0-9/10"))]
+    #[case("bytes=4-", 206, "456789", Some("bytes 4-9/10"))]
+    #[case("bytes=2-3", 206, "23", Some("bytes 2-3/10"))]
+    #[case("bytes=8-99999999999999999999999", 206, "89", Some("bytes 8-9/10"))]
+    #[case("bytes=-3", 206, "789", Some("bytes 7-9/10"))]
+    #[case("bytes=-30", 206, "0123456789", Some("bytes 0-9/10"))]
+    #[case("bytes=10-", 416, "", Some("bytes */10"))]
+    #[case("bytes=-0", 416, "", Some("bytes */10"))]
+    #[case("bytes=3-2", 200, "0123456789", None)]
+    #[case("bytes=0-1,4-5", 200, "0123456789", None)]
+    #[case("bytes=+1-", 200, "0123456789", None)]
+    #[case("items=0-1", 200, "0123456789", None)]
+    fn a_range_is_served_as_rfc_9110_says(
+        #[case] range: &str,
+        #[case] status: u16,
+        #[case] body: &str,
+        #[case] content_range: Option<&str>,
+    ) {
+        let truth = truth(Some(&ten()), Some(range), None);
+        let said = truth
+            .headers
+            .iter()
+            .find(|(name, _)| *name == "Content-Range");
+        assert_eq!(truth.status, status);
+        assert_eq!(truth.body, body);
+        assert_eq!(said.map(|(_, value)| value.as_str()), content_range);
+    }
+
+    #[test]
+    fn a_range_of_another_version_is_answered_with_the_whole_file() {
+        let file = ten();
+        assert_eq!(
+            truth(Some(&file), Some("bytes=4-"), Some(&file.etag)).status,
+            206
+        );
+        assert_eq!(
+            truth(Some(&file), Some("bytes=4-"), Some("\"other\"")).status,
+            200
+        );
+    }
+
+    #[test]
+    fn it_answers_a_probe_and_is_started_anew_where_it_does_not() {
+        let content = Content::start().unwrap();
+        content.probe().unwrap();
+        content.running.lock().unwrap().server.unblock();
+        let dead = content.running.lock().unwrap().thread.take().unwrap();
+        dead.join().unwrap();
+        let socket = content.socket();
+        assert!(matches!(content.probe(), Err(ServerError::ContentSilent)));
+        assert_ne!(content.socket(), socket);
+        content.probe().unwrap();
+    }
+
+    #[test]
+    fn nobody_else_can_enter_its_directory_and_it_is_gone_afterwards() {
+        use std::os::unix::fs::PermissionsExt;
+        let content = Content::start().unwrap();
+        let directory = content.directory.clone();
+        let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        drop(content);
+        assert!(!directory.exists());
+    }
+}
