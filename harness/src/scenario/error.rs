@@ -44,6 +44,12 @@ pub enum ScenarioErrorKind {
         /// A percentage or a code.
         of: &'static str,
     },
+    /// A condition where there is no number.
+    #[error("this message has no number, so `{found}` means nothing")]
+    NoNumber {
+        /// As written.
+        found: String,
+    },
     /// `ready` or a phase among messages.
     #[error("`{found}` stands alone: it is no message")]
     StandsAlone {
@@ -216,10 +222,9 @@ impl Kind for ScenarioErrorKind {
                  `FOTA …`, `line \"…\"` and `information \"…\"`"
                     .to_owned()
             }
-            K::Condition { of, .. } => match *of {
-                "nothing" => "this message has no number".to_owned(),
-                _ => "write `0`, `>= 40`, `!= 0` or `252..=255`; percentages end at 100".to_owned(),
-            },
+            K::Condition { .. } => {
+                "write `0`, `>= 40`, `!= 0` or `252..=255`; percentages end at 100".to_owned()
+            }
             K::StandsAlone { .. } => "give it a step of its own".to_owned(),
             K::NoDeadline => "add `within = \"…\"`, as in `within = \"10m\"`".to_owned(),
             K::NoVerb => format!("say what to do: {}", listed(&super::parse::VERBS)),

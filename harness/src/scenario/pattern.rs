@@ -200,3 +200,122 @@ impl fmt::Display for PhaseName {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use dfota::urc::{FotaErr, HttpErr};
+    use rstest::rstest;
+
+    use super::*;
+
+    fn fota(urc: FotaUrc) -> Message {
+        Message::Urc(Urc::Fota(urc))
+    }
+
+    fn updating(percent: u32) -> Message {
+        fota(FotaUrc::Updating { percent, of: None })
+    }
+
+    fn http_end(code: u32) -> Message {
+        fota(FotaUrc::HttpEnd(HttpErr(code)))
+    }
+
+    fn end(code: u32) -> Message {
+        fota(FotaUrc::End(FotaErr(code)))
+    }
+
+    fn result(result: FinalResult) -> Message {
+        Message::FinalResult(result)
+    }
+
+    #[rstest]
+    #[case("OK", result(FinalResult::Ok), result(FinalResult::Error))]
+    #[case(
+        "ERROR",
+        result(FinalResult::Error),
+        result(FinalResult::CmeError(None))
+    )]
+    #[case(
+        "refusal",
+        result(FinalResult::CmeError(Some(3))),
+        result(FinalResult::Ok)
+    )]
+    #[case("refusal", result(FinalResult::Error), Message::Echo)]
+    #[case(
+        "CME ERROR",
+        result(FinalResult::CmeError(None)),
+        result(FinalResult::Error)
+    )]
+    #[case(
+        "CME ERROR 3",
+        result(FinalResult::CmeError(Some(3))),
+        result(FinalResult::CmeError(Some(4)))
+    )]
+    #[case("RDY", Message::Urc(Urc::Rdy), Message::BootText(BootText::First))]
+    #[case(
+        "boot",
+        Message::BootText(BootText::First),
+        Message::BootText(BootText::Register)
+    )]
+    #[case("boot", Message::Urc(Urc::Rdy), Message::Urc(Urc::Cfun(1)))]
+    #[case("FOTA HTTPSTART", fota(FotaUrc::HttpStart), fota(FotaUrc::Start))]
+    #[case("FOTA START", fota(FotaUrc::Start), fota(FotaUrc::HttpStart))]
+    #[case(
+        "FOTA DOWNLOADING >= 10",
+        fota(FotaUrc::Downloading(10)),
+        fota(FotaUrc::Downloading(9))
+    )]
+    #[case("FOTA DOWNLOADING", fota(FotaUrc::Downloading(1)), updating(1))]
+    #[case("FOTA UPDATING >= 37", updating(100), updating(36))]
+    #[case("FOTA UPDATING <= 37", updating(37), updating(38))]
+    #[case("FOTA UPDATING 37", updating(37), updating(38))]
+    #[case("FOTA HTTPEND != 0", http_end(12), http_end(0))]
+    #[case("FOTA HTTPEND 0", http_end(0), end(0))]
+    #[case("FOTA END 252..=255", end(252), end(251))]
+    #[case("information \"Revision: \"", Message::Information("Revision: A".into()), Message::Information("A".into()))]
+    fn a_pattern_takes_what_it_describes_and_no_more(
+        #[case] pattern: &str,
+        #[case] taken: Message,
+        #[case] passed_over: Message,
+    ) {
+        let pattern: Pattern = pattern.parse().unwrap();
+        assert!(pattern.matches(&taken, None));
+        assert!(!pattern.matches(&passed_over, None));
+    }
+
+    #[test]
+    fn a_line_is_taken_when_it_is_whole() {
+        let pattern: Pattern = r#"line "+QIND: "x"""#.parse().unwrap();
+        assert!(pattern.matches(&Message::Unrecognised, Some(br#"+QIND: "x""#)));
+        assert!(!pattern.matches(&Message::Unrecognised, Some(br#"+QIND: "xy""#)));
+        assert!(!pattern.matches(&Message::Unrecognised, None));
+    }
+
+    fn expectation(patterns: &[&str]) -> Expectation {
+        Expectation {
+            awaited: Awaited::Message(patterns.iter().map(|one| one.parse().unwrap()).collect()),
+            within: Duration::from_secs(1),
+            text: patterns.join(" or "),
+        }
+    }
+
+    #[rstest]
+    #[case::another_result(&["OK"], result(FinalResult::Error), true)]
+    #[case::the_result(&["OK"], result(FinalResult::Ok), false)]
+    #[case::a_failed_download(&["FOTA END 0"], http_end(12), true)]
+    #[case::a_good_download(&["FOTA END 0"], http_end(0), false)]
+    #[case::another_end(&["FOTA END 0"], end(254), true)]
+    #[case::an_end_before_the_percentage(&["FOTA UPDATING >= 99"], end(0), true)]
+    #[case::a_percentage_too_low(&["FOTA UPDATING >= 99"], updating(98), false)]
+    #[case::ok_while_a_urc_may_come(&["refusal", "FOTA HTTPEND != 0"], result(FinalResult::Ok), false)]
+    #[case::a_line_may_always_come(&["FOTA END 0", "line \"x\""], end(254), false)]
+    fn waiting_on_is_vain_after_some_messages(
+        #[case] patterns: &[&str],
+        #[case] message: Message,
+        #[case] vain: bool,
+    ) {
+        assert_eq!(expectation(patterns).ruled_out_by(&message), vain);
+    }
+}

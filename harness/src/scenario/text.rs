@@ -269,3 +269,119 @@ fn hexadecimal(two: &str) -> Option<u8> {
     let are_digits = two.bytes().all(|byte| byte.is_ascii_hexdigit());
     u8::from_str_radix(two, 16).ok().filter(|_| are_digits)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn url() -> PackageUrl {
+        PackageUrl {
+            host: "lab.example.net".to_owned(),
+            port: 8080,
+            path: "/t/0123456789abcdefghijkl/a-to-b".to_owned(),
+        }
+    }
+
+    fn filled(text: &SendText) -> Result<String, UrlError> {
+        let bytes = text.fill(Filling {
+            url: &url(),
+            base: "A01",
+            target: "A02",
+        })?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn written(text: &str) -> (Source, Spanned<String>) {
+        let source = Source::new(Path::new("a.toml"), text);
+        (source, Spanned::new(0..text.len(), text.to_owned()))
+    }
+
+    fn line(text: &str) -> SendText {
+        let (source, text) = written(text);
+        SendText::line(&source, &text).unwrap()
+    }
+
+    #[rstest]
+    #[case("AT", "AT\r")]
+    #[case(
+        r#"AT+QFOTADL="{url}""#,
+        "AT+QFOTADL=\"http://lab.example.net:8080/t/0123456789abcdefghijkl/a-to-b\"\r"
+    )]
+    #[case(
+        "ftp://{host}:{port}{path}",
+        "ftp://lab.example.net:8080/t/0123456789abcdefghijkl/a-to-b\r"
+    )]
+    #[case("{base}>{target}", "A01>A02\r")]
+    #[case("{{url}}", "{url}\r")]
+    fn places_are_filled_in(#[case] text: &str, #[case] sent: &str) {
+        assert_eq!(filled(&line(text)).unwrap(), sent);
+    }
+
+    #[rstest]
+    #[case(r"AT\r", "AT\r")]
+    #[case(r"\x41\x1a\\\0", "A\x1a\\\0")]
+    fn raw_bytes_have_escapes_and_no_cr_of_ours(#[case] text: &str, #[case] sent: &str) {
+        let (source, text) = written(text);
+        assert_eq!(
+            filled(&SendText::raw(&source, &text).unwrap()).unwrap(),
+            sent
+        );
+    }
+
+    #[test]
+    fn a_url_that_is_longer_already_cannot_be_made_shorter() {
+        let error = filled(&line("{url:20}")).unwrap_err();
+        assert_eq!(
+            error,
+            UrlError {
+                is: url().to_string().len(),
+                wanted: 20
+            }
+        );
+    }
+
+    #[rstest]
+    #[case("AT+QFOTADL={url}", true)]
+    #[case("at+qfotadl=\"x\"", true)]
+    #[case("AT+CESQ;+QFOTADL=\"x\"", true)]
+    #[case("AT+QFOTADL=?", false)]
+    #[case("AT+QFOTADL?", false)]
+    #[case("ATI", false)]
+    fn an_update_begins_with_its_set_command(#[case] text: &str, #[case] begins: bool) {
+        assert_eq!(line(text).commands_an_update(), begins);
+    }
+
+    #[rstest]
+    #[case("AT+QFOTADL=1", true)]
+    #[case("AT+QFOTADL= 1", true)]
+    #[case("at+qfota", true)]
+    #[case("AT+QFOTA=\"reboot\"", true)]
+    #[case("AT+CESQ;+QFOTA=1", true)]
+    #[case("AT+QFOTA?", false)]
+    #[case("AT+QFOTADL=?", false)]
+    #[case("AT+QFOTADL=\"1\"", false)]
+    fn what_applies_a_stored_package_is_dangerous(#[case] text: &str, #[case] dangerous: bool) {
+        assert_eq!(line(text).dangerous_command().is_some(), dangerous);
+    }
+
+    proptest! {
+        #[test]
+        fn a_url_is_exactly_as_long_as_asked(length in 62_usize..=1024) {
+            let sent = filled(&line(&format!("{{url:{length}}}"))).unwrap();
+            prop_assert_eq!(sent.len(), length + 1);
+            prop_assert!(sent.starts_with(&url().to_string()));
+        }
+
+        #[test]
+        fn no_text_is_too_odd_to_refuse(text in ".*") {
+            let (source, text) = written(&text);
+            let _line = SendText::line(&source, &text);
+            let _raw = SendText::raw(&source, &text);
+        }
+    }
+}

@@ -113,7 +113,9 @@ fn fota(text: &str, rest: &str) -> Result<Pattern, Kind> {
             (word, rest.get(word.len()..).unwrap_or("").trim())
         });
     match word {
-        "HTTPSTART" | "START" if !number.is_empty() => Err(condition(number, "nothing")),
+        "HTTPSTART" | "START" if !number.is_empty() => Err(Kind::NoNumber {
+            found: number.to_owned(),
+        }),
         "HTTPSTART" => Ok(Pattern::HttpStart),
         "START" => Ok(Pattern::Start),
         "DOWNLOADING" => percentage(number).map(Pattern::Downloading),

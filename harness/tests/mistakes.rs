@@ -1,0 +1,325 @@
+//! What is said of a mistake in a scenario or a rig file: whole messages, with their places.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use harness::{diagnostic, scenario};
+use rig::config::RigFile;
+
+/// A scenario without mistakes; each case replaces a part of it.
+const SCENARIO: &str = r#"title   = "Power is cut while the module writes its flash"
+guide   = "3.1 note 1"
+package = "a-to-b"
+
+steps = [
+  { power = "on" },
+  { expect = "ready",                     within = "60s" },
+  { send = 'AT+QFOTADL="{url}"',          expect = "OK", within = "300ms" },
+  { expect = "FOTA UPDATING >= {cut_at}", within = "10m" },
+  { power = "cut",                        off_for = "5s" },
+  { power = "on" },
+  { expect = "FOTA END 0",                within = "15m" },
+]
+
+[parameters]
+cut_at = [1, 37, 99]
+
+[end]
+firmware = "target"
+"#;
+
+/// A rig file without mistakes; each case replaces a part of it.
+const RIG: &str = r#"[module]
+model = "BC26"
+imei  = "860000000000000"
+
+[console]
+path = "/dev/ttyUSB0"
+baud = 115200
+
+[supply]
+driver  = "gpiochip"
+line    = 17
+active  = "high"
+off_for = "2s"
+
+[pwrkey]
+driver = "gpiochip"
+line   = 27
+active = "low"
+pulse  = "700ms"
+
+[reset]
+driver = "command"
+on     = ["gpio", "reset", "1"]
+off    = ["gpio", "reset", "0"]
+
+[power_good]
+driver = "file"
+path   = "/sys/class/gpio/gpio23/value"
+
+[server]
+listen = "0.0.0.0:8080"
+url    = "http://lab.example.net:8080"
+"#;
+
+fn replaced(text: &str, from: &str, to: &str) -> String {
+    assert_eq!(text.matches(from).count(), 1, "`{from}` is there once");
+    text.replace(from, to)
+}
+
+/// (what is replaced, by what)
+type Slip = (&'static str, &'static str);
+
+fn shown(whole: &str, slips: &[Slip], read: impl Fn(&str) -> Option<String>) -> String {
+    assert_eq!(read(whole), None, "the text itself has a mistake");
+    let mut all = String::new();
+    for (from, to) in slips {
+        let message = read(&replaced(whole, from, to))
+            .unwrap_or_else(|| panic!("nobody minds `{to}` for `{from}`"));
+        writeln!(all, "{message}\n").unwrap();
+    }
+    all
+}
+
+fn scenario_mistake(text: &str) -> Option<String> {
+    let mistake = scenario::parse(Path::new("power-cut.toml"), text).err()?;
+    Some(diagnostic::render(&mistake, false))
+}
+
+fn rig_mistake(text: &str) -> Option<String> {
+    let mistake = RigFile::parse(Path::new("bench.toml"), text).err()?;
+    Some(diagnostic::render(&mistake, false))
+}
+
+macro_rules! assert_shown {
+    ($name:literal, $shown:expr) => {
+        insta::with_settings!({ omit_expression => true }, {
+            insta::assert_snapshot!($name, $shown);
+        })
+    };
+}
+
+#[test]
+fn a_key_or_a_word_that_is_misspelled() {
+    let slips = [
+        ("title   =", "titel   ="),
+        (
+            "{ power = \"on\" },\n  { expect = \"ready\"",
+            "{ pwoer = \"on\" },\n  { expect = \"ready\"",
+        ),
+        ("off_for = \"5s\"", "of_for = \"5s\""),
+        ("power = \"cut\"", "power = \"cutt\""),
+        ("\"FOTA END 0\"", "\"FOTA EDN 0\""),
+        ("expect = \"OK\"", "expect = \"ok\""),
+        ("\"FOTA END 0\"", "\"END 0\""),
+        ("\"FOTA END 0\"", "\"the end\""),
+        ("\"ready\"", "\"phase updated\""),
+        ("{cut_at}", "{cut_of}"),
+        ("{url}", "{ulr}"),
+        ("firmware = \"target\"", "firmware = \"new\""),
+        ("3.1 note 1", "3.1 note 7"),
+    ];
+    assert_shown!("misspelled", shown(SCENARIO, &slips, scenario_mistake));
+}
+
+#[test]
+fn a_value_that_cannot_be() {
+    let slips = [
+        ("within = \"60s\"", "within = \"60 sec\""),
+        ("within = \"60s\"", "within = \"60\""),
+        ("within = \"60s\"", "within = 60"),
+        (">= {cut_at}", ">= 101"),
+        (">= {cut_at}", "at {cut_at}"),
+        ("\"FOTA END 0\"", "\"FOTA END 255..=252\""),
+        ("\"FOTA END 0\"", "\"FOTA START 0\""),
+        ("\"FOTA END 0\"", "[]"),
+        ("\"FOTA END 0\"", "[\"ready\", \"FOTA END 0\"]"),
+        ("[1, 37, 99]", "[]"),
+        ("[1, 37, 99]", "[1, 37, 37]"),
+        ("[1, 37, 99]", "[\"a b\"]"),
+        ("[1, 37, 99]", "{ early = 1, late = [99] }"),
+        ("cut_at = [1", "url = [2]\ncut_at = [1"),
+        ("cut_at = [1", "unused = [2]\ncut_at = [1"),
+        ("{url}", "{url"),
+        ("{url}", "{url:0}"),
+        (
+            "{ power = \"cut\",                        off_for = \"5s\" }",
+            "{ rate = 9601 }",
+        ),
+        (
+            "{ power = \"cut\",                        off_for = \"5s\" }",
+            "{ raw = 'AT\\q' }",
+        ),
+        (
+            "package = \"a-to-b\"",
+            "package = \"a-to-b\"\nconsole = 9601",
+        ),
+        ("[end]", "[virtual]\npersonality = \"guid\"\n[end]"),
+    ];
+    assert_shown!("values", shown(SCENARIO, &slips, scenario_mistake));
+}
+
+#[test]
+fn steps_that_mean_nothing() {
+    let slips = [
+        (
+            "{ expect = \"FOTA END 0\",                within = \"15m\" }",
+            "{ expect = \"FOTA END 0\" }",
+        ),
+        (
+            "{ expect = \"FOTA END 0\",                within = \"15m\" }",
+            "{ within = \"15m\" }",
+        ),
+        (
+            "{ expect = \"FOTA END 0\",                within = \"15m\" }",
+            "{}",
+        ),
+        ("expect = \"OK\", within", "within"),
+        (
+            "{ power = \"on\" },\n  { expect = \"ready\"",
+            "{ expect = \"ready\"",
+        ),
+        (
+            "{ power = \"on\" },\n  { expect = \"FOTA END",
+            "{ expect = \"FOTA END",
+        ),
+        (
+            "{ power = \"cut\",                        off_for = \"5s\" },\n",
+            "",
+        ),
+        (
+            "{ power = \"on\" },\n  { expect = \"FOTA END",
+            "{ power = \"on\", off_for = \"5s\" },\n  { expect = \"FOTA END",
+        ),
+        (
+            "  { send = 'AT+QFOTADL=\"{url}\"',          expect = \"OK\", within = \"300ms\" },\n",
+            "",
+        ),
+        ("'AT+QFOTADL=\"{url}\"'", "'AT+QFOTADL=1'"),
+        ("'AT+QFOTADL=\"{url}\"'", "'AT+CESQ;+QFOTA=1'"),
+        ("package = \"a-to-b\"\n", ""),
+        ("[end]\nfirmware = \"target\"\n", ""),
+        (
+            "package = \"a-to-b\"",
+            "package = \"a-to-b\"\nverdict = \"fail\"",
+        ),
+        ("steps = [\n  { power = \"on\" },", "steps = [] #"),
+    ];
+    assert_shown!("steps", shown(SCENARIO, &slips, scenario_mistake));
+}
+
+#[test]
+fn a_file_that_is_no_scenario() {
+    let mut all = String::new();
+    for text in [
+        "",
+        "title = ",
+        "title = \"a\"\nguide = \"3.1\"\n[[steps]]\npower = \"on\"\n",
+        "title = \"a\"\nguide = \"3.1\"\nsteps = \"on\"\n",
+        "title = \"a\"\nguide = \"3.1\"\nsteps = [ { power = \"on\", wait = \"5s\" } ]\n",
+        "title = \"a\"\nguide = \"3.1\"\nsteps = [ { power = \"on\" } ]\n[end]\nfirmware = \"target\"\n",
+        "title = \"a\"\nguide = \"3.1\"\nsteps = [ { power = \"on\" } ]\n[[server]]\nend = \"reset\"\n",
+        "title = \"a\"\nguide = \"3.1\"\npackage = \"p\"\nsteps = [ { power = \"on\" } ]\n[end]\nfirmware = \"base\"\n[[server]]\nbody = [{ at = \"37%\", stal = \"5s\" }]\n",
+    ] {
+        writeln!(
+            all,
+            "{}\n",
+            scenario_mistake(text).unwrap_or_else(|| panic!("read: {text}"))
+        )
+        .unwrap();
+    }
+    let name = scenario::parse(Path::new("Power cut.toml"), SCENARIO).unwrap_err();
+    writeln!(all, "{}\n", diagnostic::render(&name, false)).unwrap();
+    assert_shown!("no_scenario", all);
+}
+
+#[test]
+fn a_mistake_fits_on_one_line_too() {
+    let text = replaced(SCENARIO, "\"60s\"", "\"300 millis\"");
+    let mistake = scenario::parse(Path::new("scenarios/power-cut.toml"), &text).unwrap_err();
+    assert_eq!(
+        mistake.to_string(),
+        "scenarios/power-cut.toml:7:52: unknown unit in `300 millis`: \
+         write `ms`, `s`, `m` or `h`, as in `300ms`"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_says_so_and_why() {
+    let mistake = scenario::load(Path::new("scenarios/no-such.toml")).unwrap_err();
+    assert_eq!(
+        mistake.to_string(),
+        "scenarios/no-such.toml: cannot read this file"
+    );
+    let cause = std::error::Error::source(&mistake).expect("a cause");
+    assert_eq!(cause.to_string(), "No such file or directory (os error 2)");
+}
+
+#[test]
+fn every_kind_of_mistake_in_a_rig_file() {
+    let slips = [
+        ("[supply]", "[suply]"),
+        ("line    = 17", "lin     = 17"),
+        ("driver  = \"gpiochip\"", "driver  = \"gpio\""),
+        ("line   = 27", "line   = 17"),
+        ("off_for = \"2s\"", "off_for = \"2 sec\""),
+        ("pulse  = \"700ms\"", "pulse  = \"400ms\""),
+        (
+            "off    = [\"gpio\", \"reset\", \"0\"]",
+            "off    = [\"gpio\", \"reset\", \"0\"]\npulse  = \"40ms\"",
+        ),
+        ("active  = \"high\"\n", ""),
+        ("line    = 17\n", ""),
+        ("active = \"low\"\n", "active = \"lo\"\n"),
+        (
+            "off    = [\"gpio\", \"reset\", \"0\"]",
+            "off    = [\"gpio\", \"reset\", \"1\"]",
+        ),
+        (
+            "off    = [\"gpio\", \"reset\", \"0\"]",
+            "off    = \"gpio reset 0\"",
+        ),
+        ("off    = [\"gpio\", \"reset\", \"0\"]\n", ""),
+        ("path   = \"/sys/class/gpio/gpio23/value\"\n", ""),
+        ("/sys/class/gpio/gpio23/value", "/dev/ttyUSB0"),
+        ("driver = \"file\"", "driver = \"virtual\""),
+        ("[server]", "[virtual]\nspeed = 100\n[server]"),
+        ("baud = 115200", "baud = 0"),
+        ("baud = 115200", "baud = \"fast\""),
+        ("path = \"/dev/ttyUSB0\"\n", ""),
+        ("860000000000000", "86000000000000"),
+        ("model = \"BC26\"", "model = \"BC95\""),
+        ("listen = \"0.0.0.0:8080\"", "listen = \"8080\""),
+        ("lab.example.net:8080", "lab.example.net:8000"),
+        ("http://lab", "https://lab"),
+        ("net:8080", "net:8080/files"),
+        ("net:8080", "net:0"),
+        ("url    = \"http://lab.example.net:8080\"\n", ""),
+        (
+            "[server]\nlisten = \"0.0.0.0:8080\"\nurl    = \"http://lab.example.net:8080\"\n",
+            "",
+        ),
+        (
+            "off_for = \"2s\"",
+            "off_for = \"2s\"\nmay_cut_while_updating = true",
+        ),
+    ];
+    assert_shown!("rig_file", shown(RIG, &slips, rig_mistake));
+}
+
+#[test]
+fn every_kind_of_mistake_in_a_virtual_rig() {
+    let whole = "[console]\nbaud = 115200\n\n[supply]\ndriver = \"virtual\"\n\n[pwrkey]\ndriver = \"virtual\"\npulse = \"700ms\"\n\n[virtual]\npersonality = \"guide\"\nspeed = 100\n";
+    let slips = [
+        ("baud = 115200", "baud = 115200\npath = \"/dev/ttyUSB0\""),
+        ("pulse = \"700ms\"", "pulse = \"700ms\"\nline = 17"),
+        (
+            "[pwrkey]\ndriver = \"virtual\"",
+            "[pwrkey]\ndriver = \"file\"\npath = \"/tmp/pwrkey\"",
+        ),
+        ("\"guide\"", "\"giude\""),
+        ("speed = 100", "speed = 0"),
+    ];
+    assert_shown!("virtual_rig", shown(whole, &slips, rig_mistake));
+}
