@@ -99,77 +99,60 @@ impl Door {
         self.address
     }
 
-    /// Changes the port, and says how it is known that it is so.
+    /// Changes the port, and says how it is known that it is so; `None` where it is open, which
+    /// the next request shows.
     pub(super) fn set(&self, doorway: Doorway) -> io::Result<Option<String>> {
-        let socket = &self.socket;
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.state.borrow().doorway;
-        if before == doorway {
+        if before != doorway {
+            self.state.send_replace(Doorway::Shut.into());
+            if before != Doorway::Shut {
+                // Who waits in the queue was promised nothing: it goes with the listening socket.
+                self.socket.shutdown(Shutdown::Both)?;
+            }
+            own.clear();
+            self.change(doorway, &mut own)?;
+        }
+        if doorway == Doorway::Open {
             return Ok(None);
         }
-        if before == Doorway::Full || before == Doorway::NeverAccept {
-            // Who waits in the queue was promised nothing: it goes with the listening socket.
-            socket.shutdown(Shutdown::Both)?;
+        match (doorway, self.attempt().map_err(|error| error.kind())) {
+            (Doorway::Shut, Err(io::ErrorKind::ConnectionRefused)) => {
+                Ok(Some("a connection of our own was refused".to_owned()))
+            }
+            (Doorway::Full, Err(io::ErrorKind::TimedOut)) => {
+                Ok(Some("a connection of our own got no answer".to_owned()))
+            }
+            (Doorway::NeverAccept, Ok(stream)) => {
+                own.push(stream);
+                Ok(Some(
+                    "a connection of our own was completed, and is not accepted".to_owned(),
+                ))
+            }
+            (_, Ok(_)) => Err(io::Error::other("a connection of our own was completed")),
+            (_, Err(kind)) => Err(kind.into()),
         }
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.clear();
-        let proof = match doorway {
-            Doorway::Shut => {
-                self.state.send_replace(doorway.into());
-                if before == Doorway::Open {
-                    socket.shutdown(Shutdown::Both)?;
-                }
-                match self.attempt() {
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                        "a connection of our own was refused".to_owned()
-                    }
-                    Err(error) => return Err(error),
-                    Ok(_) => {
-                        return Err(io::Error::other(
-                            "the port is shut, and a connection succeeds",
-                        ));
-                    }
-                }
-            }
+    }
+
+    fn change(&self, doorway: Doorway, own: &mut Vec<TcpStream>) -> io::Result<()> {
+        let mut state = State::from(doorway);
+        match doorway {
+            Doorway::Shut => {}
             Doorway::Open => {
-                socket.listen(BACKLOG)?;
-                let listener = {
-                    let _inside = self.runtime.enter();
-                    TcpListener::from_std(socket.try_clone()?.into())?
-                };
-                self.state.send_replace(State {
-                    doorway,
-                    listener: Some(Arc::new(listener)),
-                });
-                return Ok(None);
+                self.socket.listen(BACKLOG)?;
+                let _inside = self.runtime.enter();
+                let listener = TcpListener::from_std(self.socket.try_clone()?.into())?;
+                state.listener = Some(Arc::new(listener));
             }
-            Doorway::NeverAccept => {
-                self.state.send_replace(doorway.into());
-                socket.listen(BACKLOG)?;
-                own.push(self.attempt()?);
-                "a connection of our own was completed, and is not accepted".to_owned()
-            }
+            Doorway::NeverAccept => self.socket.listen(BACKLOG)?,
             Doorway::Full => {
-                self.state.send_replace(doorway.into());
-                if before == Doorway::Open {
-                    socket.shutdown(Shutdown::Both)?;
-                }
-                socket.listen(0)?;
                 // The queue of a backlog of 0 holds one.
+                self.socket.listen(0)?;
                 own.push(self.attempt()?);
-                match self.attempt() {
-                    Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                        "a connection of our own got no answer".to_owned()
-                    }
-                    Err(error) => return Err(error),
-                    Ok(_) => {
-                        return Err(io::Error::other(
-                            "the queue is full, and a connection succeeds",
-                        ));
-                    }
-                }
             }
-        };
-        Ok(Some(proof))
+        }
+        self.state.send_replace(state);
+        Ok(())
     }
 
     /// Connects to our own port.

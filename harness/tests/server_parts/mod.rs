@@ -111,6 +111,15 @@ impl Bench {
         })
     }
 
+    /// The next plan that has fired: its name and how it is known.
+    pub(crate) fn fired(&self) -> String {
+        self.wait_for(|seen| match seen {
+            Seen::FaultFired { name, text, .. } => Some(format!("{name}: {text}")),
+            Seen::Trouble(trouble) => panic!("{trouble}"),
+            _ => None,
+        })
+    }
+
     /// The record of the next stranger.
     pub(crate) fn stranger(&self) -> (String, ConnectionRecord) {
         self.wait_for(|seen| match seen {
