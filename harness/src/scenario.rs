@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dfota::brief::EndState;
 use dfota::timeline::Pin;
 use rig::virtual_module::{Defect, Personality};
 
@@ -214,6 +215,16 @@ pub enum EndFirmware {
     Base,
     /// One of the two, and nothing else.
     Either,
+}
+
+impl From<EndFirmware> for EndState {
+    fn from(firmware: EndFirmware) -> EndState {
+        match firmware {
+            EndFirmware::Target => EndState::Target,
+            EndFirmware::Base => EndState::Base,
+            EndFirmware::Either => EndState::Either,
+        }
+    }
 }
 
 /// How a virtual module is prepared.

@@ -180,3 +180,27 @@ firmware = "{end_with}"
     assert_eq!(last.steps[2].text, r#"send = "ATI", expect = "OK""#);
     assert_eq!(last.steps[2].line, 4);
 }
+
+/// The page that explains the format shows a scenario that is one.
+#[test]
+fn the_readme_shows_the_power_cut_as_it_is() {
+    let read = |name: &str| std::fs::read_to_string(scenarios().join(name)).unwrap();
+    let page = read("README.md");
+    let shown = page
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let shown = scenario::parse(Path::new("power-cut.toml"), shown.unwrap()).unwrap();
+    let kept = scenario::load(&scenarios().join("power-cut.toml")).unwrap();
+    let steps =
+        |scenario: &std::sync::Arc<scenario::Scenario>| -> Vec<(String, scenario::Statement)> {
+            let cases = scenario.cases();
+            let steps = cases.iter().flat_map(|case| {
+                case.steps
+                    .iter()
+                    .map(|step| (case.id.clone(), step.statement.clone()))
+            });
+            steps.collect()
+        };
+    assert_eq!(steps(&shown), steps(&kept));
+}

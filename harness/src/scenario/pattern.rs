@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use dfota::message::{BootText, FinalResult, Message};
+use dfota::monitor::Phase;
 use dfota::urc::{FotaUrc, Urc};
 
 use super::{Awaited, Expectation};
@@ -65,6 +66,21 @@ pub enum PhaseName {
     Updating,
     Restarting,
     Ended,
+}
+
+impl PhaseName {
+    /// Whether an update that stands there is in this phase.
+    pub fn is(self, phase: Phase) -> bool {
+        match self {
+            PhaseName::Idle => matches!(phase, Phase::Idle),
+            PhaseName::Commanded => matches!(phase, Phase::Commanded),
+            PhaseName::Downloading => matches!(phase, Phase::Downloading { .. }),
+            PhaseName::Downloaded => matches!(phase, Phase::Downloaded),
+            PhaseName::Updating => matches!(phase, Phase::Updating { .. }),
+            PhaseName::Restarting => matches!(phase, Phase::Restarting),
+            PhaseName::Ended => matches!(phase, Phase::Ended(_)),
+        }
+    }
 }
 
 impl Number {
