@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rig::delta::{self, IMAGE_LEN};
-use rig::virtual_module::{Lines, Rate, Settings, VirtualModule};
-use serialport::TTYPort;
+use rig::virtual_module::{FlashStore, Lines, Rate, Settings, VirtualModule};
+use serialport::{SerialPort, TTYPort};
 
 const A: &str = "BC26NBR01A01";
 const B: &str = "BC26NBR01A02";
@@ -29,11 +29,14 @@ struct Bench {
 
 impl Bench {
     fn new(console: Rate) -> Self {
-        let settings = Settings {
+        Self::with(Settings {
             console,
             speed: 100,
             ..Settings::default()
-        };
+        })
+    }
+
+    fn with(settings: Settings) -> Self {
         let module = VirtualModule::start(settings).unwrap();
         let console = serialport::new(module.console_path().to_str().unwrap(), 115_200)
             .timeout(Duration::from_millis(10))
@@ -76,11 +79,31 @@ impl Bench {
         }
     }
 
-    fn read(&mut self) {
+    /// Asks until it is answered, as a host does with a module that has to learn the rate.
+    fn synchronise(&mut self) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.heard.windows(4).any(|window| window == b"OK\r\n") {
+            assert!(Instant::now() < deadline, "no OK in {:?}", self.heard);
+            self.send("AT\r");
+            self.read();
+        }
+        // The answers to the commands before the last.
+        while self.read() > 0 {}
+        self.heard.clear();
+    }
+
+    /// Reads once; the console waits ten milliseconds, a second of this module's time.
+    fn read(&mut self) -> usize {
         let mut buffer = [0; 1024];
         match self.console.read(&mut buffer) {
-            Ok(len) => self.heard.extend_from_slice(&buffer[..len]),
-            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::TimedOut, "{error}"),
+            Ok(len) => {
+                self.heard.extend_from_slice(&buffer[..len]);
+                len
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::TimedOut, "{error}");
+                0
+            }
         }
     }
 }
@@ -136,4 +159,206 @@ fn an_update_over_a_tty_and_a_socket_survives_a_cut() {
     bench.send("ATI\r");
     bench.wait_for(&format!("Revision: {B}\r\n"));
     assert!(bench.module.is_alive());
+}
+
+#[test]
+fn vbat_alone_boots_nothing_and_pwrkey_does() {
+    let mut bench = Bench::new(Rate::Fixed(115_200));
+    bench.lines.set_vbat(true);
+    assert!(bench.lines.vbat());
+    bench.lines.set_pwrkey(true);
+    bench.wait_for("RDY");
+    bench.lines.set_pwrkey(false);
+    assert!(bench.lines.vdd_ext());
+
+    bench.lines.set_vbat(false);
+    bench.lines.set_vbat(true);
+    // PWRKEY is not asserted: what comes now would be a boot. A hundred reads are over a minute
+    // of this module's time.
+    bench.heard.clear();
+    for _ in 0..100 {
+        bench.read();
+    }
+    assert_eq!(bench.heard, b"");
+    assert!(!bench.lines.vdd_ext());
+    bench.power_on();
+    bench.wait_for("RDY");
+}
+
+#[test]
+fn a_cut_takes_back_what_nobody_has_read() {
+    let mut bench = Bench::new(Rate::Fixed(115_200));
+    bench.lines.set_vbat(true);
+    bench.lines.set_pwrkey(true);
+    let deadline = Instant::now() + DEADLINE;
+    while bench.console.bytes_to_read().unwrap() == 0 {
+        assert!(Instant::now() < deadline, "no banner");
+        thread::yield_now();
+    }
+    bench.lines.set_vbat(false);
+    let deadline = Instant::now() + DEADLINE;
+    while bench.console.bytes_to_read().unwrap() > 0 {
+        assert!(Instant::now() < deadline, "the banner is still there");
+        thread::yield_now();
+    }
+    assert_eq!(bench.read(), 0);
+}
+
+#[test]
+fn with_autobaud_it_is_mute_until_it_has_seen_an_at() {
+    for rate in [4800, 9600, 115_200] {
+        let mut bench = Bench::new(Rate::Auto);
+        bench.power_on();
+        // Past the moment at which RDY would be said, were the rate known.
+        for _ in 0..10 {
+            bench.read();
+        }
+        assert_eq!(bench.heard, b"\n\r\n\r", "nothing after the boot text");
+        bench.console.set_baud_rate(rate).unwrap();
+        bench.synchronise();
+        bench.send("AT+IPR?\r");
+        bench.wait_for("+IPR: 0\r\n\r\nOK\r\n");
+    }
+}
+
+#[test]
+fn a_rate_that_autobaud_cannot_tell_is_not_answered() {
+    let mut bench = Bench::new(Rate::Auto);
+    bench.power_on();
+    bench.console.set_baud_rate(57_600).unwrap();
+    for _ in 0..20 {
+        bench.send("AT\r");
+        bench.read();
+    }
+    assert_eq!(bench.heard, b"\n\r\n\r", "nothing after the boot text");
+    bench.console.set_baud_rate(115_200).unwrap();
+    bench.synchronise();
+}
+
+#[test]
+fn at_a_wrong_rate_both_sides_hear_garbage() {
+    let mut bench = Bench::new(Rate::Fixed(115_200));
+    bench.power_on();
+    bench.wait_for("+CFUN: 1\r\n");
+    bench.console.set_baud_rate(9600).unwrap();
+    bench.send("ATE0\r");
+    // The echo: something, and nothing that was sent.
+    while bench.read() == 0 {}
+    while bench.read() > 0 {}
+    assert!(!bench.heard.is_empty());
+    assert!(
+        bench.heard.iter().all(|byte| !byte.is_ascii()),
+        "{:?}",
+        bench.heard
+    );
+    bench.heard.clear();
+
+    bench.console.set_baud_rate(115_200).unwrap();
+    bench.send("AT\r");
+    // The echo is still on: the command did not get through.
+    bench.wait_for("AT\r\r\nOK\r\n");
+}
+
+#[test]
+fn a_rate_is_kept_over_a_power_cut_when_it_was_saved_and_only_then() {
+    let mut bench = Bench::new(Rate::Fixed(115_200));
+    bench.power_on();
+    bench.wait_for("+CFUN: 1\r\n");
+    bench.send("AT+IPR=57600\r");
+    bench.wait_for("OK\r\n");
+    bench.console.set_baud_rate(57_600).unwrap();
+    bench.send("AT\r");
+    bench.wait_for("OK\r\n");
+
+    // Not saved: back at 115200, at which the boot text comes in any case.
+    bench.lines.set_vbat(false);
+    bench.console.set_baud_rate(115_200).unwrap();
+    bench.power_on();
+    bench.wait_for("RDY");
+
+    bench.send("AT+IPR=57600;&W\r");
+    bench.wait_for("OK\r\n");
+    bench.console.set_baud_rate(57_600).unwrap();
+    bench.send("AT&W\r");
+    bench.wait_for("OK\r\n");
+    bench.lines.set_vbat(false);
+    bench.console.set_baud_rate(115_200).unwrap();
+    bench.power_on();
+    bench.console.set_baud_rate(57_600).unwrap();
+    bench.wait_for("RDY");
+}
+
+#[test]
+fn a_flash_in_a_file_outlives_the_module() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        console: Rate::Fixed(115_200),
+        flash: FlashStore::File(folder.path().join("flash.bin")),
+        speed: 100,
+        ..Settings::default()
+    };
+    let mut bench = Bench::with(settings.clone());
+    bench.power_on();
+    bench.wait_for("+CFUN: 1\r\n");
+    bench.send("AT+CGDCONT=1,\"IP\",\"iot.example\"\r");
+    bench.wait_for("OK\r\n");
+    drop(bench);
+
+    let mut bench = Bench::with(settings);
+    bench.power_on();
+    bench.wait_for("+CFUN: 1\r\n");
+    bench.send("AT+CGDCONT?\r");
+    bench.wait_for("\"iot.example\"");
+}
+
+#[test]
+fn a_file_of_another_size_is_no_flash() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "firmware").unwrap();
+    let settings = Settings {
+        flash: FlashStore::File(file.path().to_owned()),
+        ..Settings::default()
+    };
+    let refused = VirtualModule::start(settings).unwrap_err().to_string();
+    assert!(
+        refused.contains("has 8 bytes and is no flash of this module"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_host_that_does_not_read_does_not_stop_it() {
+    let mut bench = Bench::new(Rate::Fixed(115_200));
+    bench.power_on();
+    bench.wait_for("+CFUN: 1\r\n");
+    // Each answered with 14 KB: more than a pty holds, and none of it is read.
+    for _ in 0..4 {
+        bench.send(&format!("AT{}\r", ["+IPR=?"; 120].join(";")));
+    }
+    bench.send("AT+QPOWD=0\r");
+    let deadline = Instant::now() + DEADLINE;
+    while bench.lines.vdd_ext() {
+        assert!(Instant::now() < deadline, "it does not go on");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_closed_port_is_a_failed_download_by_address_and_by_name() {
+    // Bound and closed again: nobody listens there.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut bench = Bench::new(Rate::Fixed(115_200));
+    bench.power_on();
+    bench.wait_for("+CFUN: 1\r\n");
+    for host in [
+        format!("127.0.0.1:{port}"),
+        String::from("no-such-host.invalid"),
+    ] {
+        bench.send(&format!("AT+QFOTADL=\"http://{host}:{port}/p.bin\"\r"));
+        bench.wait_for("\"HTTPEND\",12\r\n");
+    }
 }

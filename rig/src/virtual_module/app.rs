@@ -205,12 +205,12 @@ impl App {
         for (at, &byte) in bytes.iter().enumerate() {
             let pair = self.heard.filter(|(before, _)| *before == rate);
             let pair = pair.map(|(_, before)| [before, byte]);
-            if let Some([b'A', b'T'] | [b'a', b't']) = pair
+            if let Some(pair @ ([b'A', b'T'] | [b'a', b't'])) = pair
                 && voice::DETECTABLE_RATES.contains(&rate)
             {
                 self.recognised = Some(rate);
-                self.line = b"A".to_vec();
-                self.take(board, &bytes[at..]);
+                self.take(board, &pair);
+                self.take(board, &bytes[at + 1..]);
                 return;
             }
             self.heard = Some((rate, byte));

@@ -112,6 +112,9 @@ pub(super) fn end(err: u8) -> String {
 /// What a UART at rate `to` makes of bytes sent at rate `from`: as many as fit, none of them
 /// right, always the same. Framing errors mostly set the top bit.
 pub(super) fn garbled(bytes: &[u8], from: u32, to: u32) -> Vec<u8> {
+    if bytes.is_empty() {
+        return Vec::new();
+    }
     let len = (bytes.len() as u64 * u64::from(to) / u64::from(from.max(1)))
         .clamp(1, bytes.len() as u64 * 4) as usize;
     (0..len)
