@@ -354,10 +354,7 @@ fn a_closed_port_is_a_failed_download_by_address_and_by_name() {
     let mut bench = Bench::new(Rate::Fixed(115_200));
     bench.power_on();
     bench.wait_for("+CFUN: 1\r\n");
-    for host in [
-        format!("127.0.0.1:{port}"),
-        String::from("no-such-host.invalid"),
-    ] {
+    for host in ["127.0.0.1", "localhost"] {
         bench.send(&format!("AT+QFOTADL=\"http://{host}:{port}/p.bin\"\r"));
         bench.wait_for("\"HTTPEND\",12\r\n");
     }
