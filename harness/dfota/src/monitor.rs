@@ -35,7 +35,7 @@ use crate::timeline::{Entry, Event, Pin, Power, Purpose, Stage};
 use crate::urc::{self, FotaUrc, Urc};
 use crate::verdict::{Firmware, Judgement, Verdict};
 
-use answers::{Answer, Asked, Request};
+use answers::{Answer, Asked, Circumstances, Request};
 use context::Context;
 use ledger::{Ledger, Moment};
 use update::{Attempt, Expected};
@@ -70,7 +70,11 @@ pub struct Monitor {
     /// The next boot follows from `AT+QRST` or its like.
     restart_commanded: bool,
     unsent: Vec<u8>,
-    asked: Option<(Asked, Purpose)>,
+    asked: Option<Asked>,
+    /// Commands that were followed by another before their answer came, which may still come.
+    superseded: u32,
+    last_answer: Option<Duration>,
+    anything_sent: bool,
     attempt: Option<Attempt>,
     boots: boots::Boots,
     supply: power::Supply,
@@ -79,6 +83,7 @@ pub struct Monitor {
     requests_in_steps: u32,
     dialect: dialect::Dialect,
     version_left_open: bool,
+    abandoned: bool,
     unmet: Vec<Unmet>,
     lines: u64,
 }
@@ -127,6 +132,9 @@ impl Monitor {
             restart_commanded: false,
             unsent: Vec::new(),
             asked: None,
+            superseded: 0,
+            last_answer: None,
+            anything_sent: false,
             attempt: None,
             boots: boots::Boots::default(),
             supply: power::Supply::default(),
@@ -135,6 +143,7 @@ impl Monitor {
             requests_in_steps: 0,
             dialect: dialect::Dialect::default(),
             version_left_open: false,
+            abandoned: false,
             unmet: Vec::new(),
             lines: 0,
         }
@@ -164,12 +173,12 @@ impl Monitor {
                 self.supply
                     .switched(*to, *read_back, entry.at, index, self.stage, moment.phase);
                 match to {
-                    Power::On => self.interrupted(),
-                    Power::Off => self.quiet(),
+                    Power::On => self.interrupted(moment),
+                    Power::Off => self.quiet(moment),
                 }
             }
             Event::Rail { up } => self.supply.rail(*up),
-            Event::Pin { pin, asserted } => self.pin(*pin, *asserted),
+            Event::Pin { pin, asserted } => self.pin(*pin, *asserted, moment),
             Event::Rate(rate) => {
                 self.rate = *rate;
                 self.settling = true;
@@ -225,12 +234,12 @@ impl Monitor {
     }
 
     /// The power came on, or the module is reset: what was under way is interrupted.
-    fn interrupted(&mut self) {
-        self.quiet();
+    fn interrupted(&mut self, moment: Moment) {
+        self.quiet(moment);
         self.restart_commanded = false;
         self.boots.expect_one();
         if let Some(attempt) = &mut self.attempt {
-            attempt.interrupted();
+            attempt.interrupted(self.stage == Stage::Steps);
             if attempt.phase.is_under_way() {
                 self.boots.update_interrupted();
                 self.identity.version_may_change();
@@ -241,20 +250,30 @@ impl Monitor {
     }
 
     /// The module cannot be expected to answer or to be understood.
-    fn quiet(&mut self) {
+    fn quiet(&mut self, moment: Moment) {
         self.alive = false;
         self.settling = true;
-        self.asked = None;
+        if let Some(asked) = self
+            .asked
+            .take()
+            .filter(|asked| asked.is_overdue(moment.at))
+        {
+            let last_answer = self.last_answer;
+            let (mut context, _) = self.context(moment);
+            asked.unanswered(last_answer, &mut context);
+        }
+        self.superseded = 0;
+        self.last_answer = None;
         self.identity.forget_reading();
     }
 
-    fn pin(&mut self, pin: Pin, asserted: bool) {
+    fn pin(&mut self, pin: Pin, asserted: bool, moment: Moment) {
         match (pin, asserted) {
             (Pin::ResetN, true) => {
-                self.quiet();
+                self.quiet(moment);
                 self.boots.expect_one();
             }
-            (Pin::ResetN, false) => self.interrupted(),
+            (Pin::ResetN, false) => self.interrupted(moment),
             (Pin::Pwrkey, true) => {
                 self.settling = true;
                 self.boots.expect_one();
@@ -270,6 +289,9 @@ impl Monitor {
         self.boots.answers();
         if let Some(attempt) = &mut self.attempt {
             attempt.application_runs();
+            if !attempt.phase.is_under_way() {
+                self.boots.update_ended();
+            }
         }
     }
 
@@ -285,10 +307,13 @@ impl Monitor {
     }
 
     fn command(&mut self, line: CommandLine, purpose: Purpose, moment: Moment) {
-        if let Some((before, _)) = self.asked.take() {
+        if let Some(before) = self.asked.take() {
+            let last_answer = self.last_answer;
             let (mut context, _) = self.context(moment);
-            before.unanswered(&mut context);
+            before.unanswered(last_answer, &mut context);
+            self.superseded = self.superseded.saturating_add(1);
         }
+        self.anything_sent = true;
         if self.supply.is_off() {
             return;
         }
@@ -300,20 +325,22 @@ impl Monitor {
             attempt.disturbed |= line.restarts() || line.sets("+CFUN") || line.sets("+CGATT");
         }
         let deaf = matches!(self.brief.console, Console::Fixed(rate) if rate != self.rate);
-        let asked = Asked::new(
-            line,
-            self.phase().is_under_way(),
-            moment,
-            self.rate,
-            self.alive && !deaf,
-        );
+        let phase = self.phase();
+        let circumstances = Circumstances {
+            under_way: phase.is_under_way(),
+            rate: self.rate,
+            // The bootloader does not listen.
+            answerable: self.alive && !deaf && phase.may_cut_power(),
+            purpose,
+        };
+        let asked = Asked::new(line, moment, circumstances);
         if let Request::Download(standing) = asked.what {
             self.close_attempt(moment);
             let before = self.identity.version.clone();
             self.attempt = Some(Attempt::new(self.stage, standing, before));
             self.dialect.update_begins();
         }
-        self.asked = Some((asked, purpose));
+        self.asked = Some(asked);
     }
 
     fn received(&mut self, line: &Line, message: &Message, moment: Moment) {
@@ -331,6 +358,10 @@ impl Monitor {
             Message::Information(text) => self.information(text, moment),
             Message::Urc(Urc::Fota(urc)) => self.fota(urc, line, moment),
             Message::Urc(Urc::Rdy) => self.ready_text(),
+            Message::Urc(Urc::Cfun(level)) => {
+                let (mut context, parts) = self.context(moment);
+                parts.identity.started_with(*level, &mut context);
+            }
             Message::Urc(Urc::Other(text)) => self.other_urc(text),
             Message::Unrecognised => self.unrecognised(line, moment),
             Message::Echo | Message::BootText(_) | Message::Urc(_) => {}
@@ -338,14 +369,11 @@ impl Monitor {
     }
 
     fn booted(&mut self, moment: Moment) {
-        self.alive = false;
-        self.settling = true;
-        self.asked = None;
-        self.identity.forget_reading();
+        self.quiet(moment);
         if std::mem::take(&mut self.restart_commanded)
             && let Some(attempt) = &mut self.attempt
         {
-            attempt.interrupted();
+            attempt.interrupted(self.stage == Stage::Steps);
         }
         let (mut context, parts) = self.context(moment);
         if let Some(attempt) = parts.attempt {
@@ -363,11 +391,20 @@ impl Monitor {
     }
 
     fn final_result(&mut self, result: FinalResult, line: &Line, moment: Moment) {
-        let Some((asked, _)) = self.asked.take() else {
+        self.last_answer = Some(line.at);
+        let Some(asked) = self.asked.take() else {
+            self.unasked(moment);
             return self.answers();
         };
+        let no_context = result == FinalResult::Ok
+            && asked.line.has("+CGDCONT")
+            && !asked.told("+CGDCONT")
+            && asked.purpose == Purpose::Probe;
         let (mut context, parts) = self.context(moment);
         let answer = asked.answered(result, line.at, &mut context);
+        if no_context {
+            parts.identity.no_context(&mut context);
+        }
         match (answer, parts.attempt) {
             (Answer::Accepted, Some(attempt)) => attempt.accepted(),
             (Answer::Refused, Some(attempt)) => attempt.refused(),
@@ -376,24 +413,38 @@ impl Monitor {
         self.answers();
     }
 
+    /// A final result code came, and no command waits for one.
+    fn unasked(&mut self, moment: Moment) {
+        if self.superseded > 0 {
+            self.superseded -= 1;
+        } else if self.anything_sent {
+            let (mut context, _) = self.context(moment);
+            context.fail(
+                &rules::ONE_ANSWER,
+                "a final result code came, and no command waits for one",
+                "one final result code a command",
+            );
+        }
+    }
+
     fn information(&mut self, text: &str, moment: Moment) {
-        let Some((mut asked, purpose)) = self.asked.take() else {
+        let Some(mut asked) = self.asked.take() else {
             return;
         };
-        asked.information();
         let expected = match &self.attempt {
             Some(attempt) => attempt.expected_version(&self.brief),
             None => Expected::default(),
         };
         let (mut context, parts) = self.context(moment);
+        asked.information(text, &mut context);
         let version =
             parts
                 .identity
-                .information(text, &asked.line, purpose, &expected, &mut context);
+                .information(text, &asked.line, asked.purpose, &expected, &mut context);
         if let (Some(version), Some(attempt)) = (version, parts.attempt) {
             attempt.version_confirmed(&version, &mut context);
         }
-        self.asked = Some((asked, purpose));
+        self.asked = Some(asked);
     }
 
     fn fota(&mut self, urc: &FotaUrc, line: &Line, moment: Moment) {
@@ -452,8 +503,8 @@ impl Monitor {
             _ if matches!(self.brief.console, Console::Fixed(rate) if rate != self.rate) => {
                 Some("at a rate that is not the module's")
             }
-            _ if self.asked.as_ref().is_some_and(|(asked, purpose)| {
-                asked.what == Request::Other && *purpose == Purpose::Step
+            _ if self.asked.as_ref().is_some_and(|asked| {
+                asked.what == Request::Other && asked.purpose == Purpose::Step
             }) =>
             {
                 Some("as an answer to a command of the scenario")
@@ -513,7 +564,9 @@ impl Monitor {
         attempt.close(boots_are_seen, &mut context);
         parts.delivery.close(attempt, &mut context);
         if attempt.stage == Stage::Steps {
-            self.version_left_open |= attempt.leaves_version_open();
+            let (open, abandoned) = (attempt.leaves_version_open(), attempt.is_abandoned());
+            self.version_left_open |= open;
+            self.abandoned |= abandoned;
         }
     }
 
@@ -525,9 +578,10 @@ impl Monitor {
             entry: None,
             phase: self.phase().word(),
         };
-        if let Some((asked, _)) = self.asked.take() {
+        if let Some(asked) = self.asked.take() {
+            let last_answer = self.last_answer;
             let (mut context, _) = self.context(end);
-            asked.unanswered(&mut context);
+            asked.unanswered(last_answer, &mut context);
         }
         self.close_attempt(end);
         self.prove_cuts();
@@ -654,7 +708,7 @@ impl Monitor {
             );
             return;
         }
-        if self.fault_was_withheld() {
+        if self.fault_was_withheld() || self.abandoned {
             return;
         }
         let (left_open, aftercare) = (self.version_left_open, self.stages.aftercare);

@@ -69,6 +69,10 @@ rules! {
         "HTTPS is not supported: an `https` URL is refused or its download fails.";
     BUSY = "busy", Some("R14"), "§5 table 2", Documented,
         "A second `AT+QFOTADL` during an update is refused and leaves the update undisturbed.";
+    ONE_ANSWER = "one-answer", None, "house", Characterised,
+        "A command that the module hears has one final result code, and none comes without a command.";
+    INFORMATION_GIVEN = "information-given", None, "house", Characterised,
+        "A query that ends with `OK` has told what was asked for, once.";
     HTTPSTART_FIRST = "httpstart-first", Some("R2"), "§3.1", Documented,
         "After `OK` the first FOTA URC is `HTTPSTART`; it comes once, and only after a command.";
     DOWNLOADING_IN_PLACE = "downloading-in-place", Some("R3"), "§3.1", Documented,
@@ -98,7 +102,7 @@ rules! {
     RESTART_BEFORE_UPDATING = "restart-before-updating", None, "§4.1", Documented,
         "Between `START` and the first `UPDATING` the module restarts.";
     BANNER_IN_ORDER = "banner-in-order", None, "§4.1", Documented,
-        "The lines of a boot banner come in their order, each at most once.";
+        "A boot banner is whole: its lines come in their order, and the same lines at every boot.";
     UNEXPECTED_BOOT = "unexpected-boot", Some("R12"), "§4.1", Documented,
         "The module boots when it is powered up or reset, and twice in an update; never else.";
     RESUME = "resume", Some("R22"), "§3.1 note 1", Documented,

@@ -9,6 +9,7 @@ use crate::monitor::context::Context;
 use crate::monitor::ledger::Moment;
 use crate::outcomes;
 use crate::rules;
+use crate::timeline::Purpose;
 use crate::verdict::Verdict;
 
 /// A command that waits for its final result code.
@@ -20,7 +21,30 @@ pub(crate) struct Asked {
     /// When its last byte had left: it takes its time at a slow rate.
     sent: Duration,
     answerable: bool,
-    information_seen: bool,
+    pub(crate) purpose: Purpose,
+    /// The information responses so far.
+    told: Vec<String>,
+}
+
+/// More information responses than this are not compared.
+const TOLD_MAX: usize = 32;
+
+/// How long a module stays awake after an answer; the first command after it may be lost.
+const AWAKE: Duration = Duration::from_secs(10);
+
+/// Commands that tell something though they are no read commands.
+const TELLING: [&str; 4] = ["I", "+CGMR", "+CGSN", "+CESQ"];
+
+/// What is known of module and console when a command is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    /// An update is under way.
+    pub(crate) under_way: bool,
+    /// The console's rate.
+    pub(crate) rate: u32,
+    /// The module can be expected to hear us and to answer.
+    pub(crate) answerable: bool,
+    pub(crate) purpose: Purpose,
 }
 
 /// What a command is to the judge.
@@ -48,14 +72,13 @@ pub(crate) enum Answer {
 }
 
 impl Asked {
-    /// `rate` is the console's; `answerable`, whether the module can be expected to hear us.
-    pub(crate) fn new(
-        line: CommandLine,
-        under_way: bool,
-        moment: Moment,
-        rate: u32,
-        answerable: bool,
-    ) -> Asked {
+    pub(crate) fn new(line: CommandLine, moment: Moment, circumstances: Circumstances) -> Asked {
+        let Circumstances {
+            under_way,
+            rate,
+            answerable,
+            purpose,
+        } = circumstances;
         let what = match line.download() {
             Some(_) if under_way => Request::SecondDownload,
             Some(argument) => Request::Download(url_standing(argument)),
@@ -71,12 +94,54 @@ impl Asked {
             moment,
             sent: moment.at + travel,
             answerable,
-            information_seen: false,
+            purpose,
+            told: Vec::new(),
         }
     }
 
-    pub(crate) fn information(&mut self) {
-        self.information_seen = true;
+    /// A line that answers it came.
+    pub(crate) fn information(&mut self, text: &str, context: &mut Context<'_>) {
+        let again = self.told.iter().any(|told| told == text);
+        context.check(
+            &rules::INFORMATION_GIVEN,
+            !again,
+            || format!("`{text}` came twice for one command"),
+            "each line once",
+        );
+        if self.told.len() < TOLD_MAX {
+            self.told.push(text.to_owned());
+        }
+    }
+
+    /// Whether an information response came that begins so.
+    pub(crate) fn told(&self, beginning: &str) -> bool {
+        self.told.iter().any(|told| told.starts_with(beginning))
+    }
+
+    /// It ended with `OK`: did every query in it tell what was asked for?
+    fn check_told(&self, context: &mut Context<'_>) {
+        for command in &self.line.commands {
+            let asks = match command.form {
+                // A module without a saved context has nothing to tell.
+                Form::Read => command.name != "+CGDCONT",
+                Form::Execute => TELLING.contains(&command.name.as_str()),
+                Form::Test | Form::Set(_) => false,
+            };
+            if !asks {
+                continue;
+            }
+            let told = match command.name.as_str() {
+                "I" | "+CGMR" => self.told("Revision:"),
+                "+CGSN" => !self.told.is_empty(),
+                name => self.told(name),
+            };
+            context.check(
+                &rules::INFORMATION_GIVEN,
+                told,
+                || format!("`AT{}` was answered by `OK` alone", command.name),
+                "an information response before `OK`",
+            );
+        }
     }
 
     /// Its final result code came, with its last byte at `at`.
@@ -101,12 +166,16 @@ impl Asked {
                 "300 ms",
             );
         }
+        context.ledger.relevant(&rules::ONE_ANSWER);
+        if ok {
+            self.check_told(context);
+        }
         match self.what {
             Request::Other => Answer::Other,
             Request::Test => {
                 context.check(
                     &rules::TEST_COMMAND,
-                    ok && !self.information_seen,
+                    ok && self.told.is_empty(),
                     || match ok {
                         true => "lines came before its `OK`".to_owned(),
                         false => "it was refused".to_owned(),
@@ -146,18 +215,34 @@ impl Asked {
         }
     }
 
+    /// Whether the deadline of §3.1 has passed for it.
+    pub(crate) fn is_overdue(&self, now: Duration) -> bool {
+        self.what != Request::Other && now > self.sent + guide::ANSWER_DEADLINE
+    }
+
     /// It will not be answered any more: the next command was sent, or the run is over.
-    pub(crate) fn unanswered(&self, context: &mut Context<'_>) {
-        let first = matches!(self.what, Request::Download(_) | Request::Test);
-        if first && self.answerable {
-            context.ledger.found(
-                &rules::ANSWER_IN_TIME,
-                Verdict::Fail,
-                self.moment,
-                "no final result code came",
-                "`OK`, `ERROR` or `+CME ERROR: <err>` within 300 ms",
-            );
+    /// `last_answer`: when the module answered before.
+    pub(crate) fn unanswered(&self, last_answer: Option<Duration>, context: &mut Context<'_>) {
+        if !self.answerable {
+            return;
         }
+        let awake = last_answer.is_some_and(|last| self.moment.at.saturating_sub(last) <= AWAKE);
+        // Of these an answer is not guaranteed: `AT+QRST` resets at once.
+        let ends_all = self.line.restarts() || self.line.powers_down();
+        let (rule, allowed) = match self.what {
+            Request::Download(_) | Request::SecondDownload | Request::Test => (
+                &rules::ANSWER_IN_TIME,
+                "`OK`, `ERROR` or `+CME ERROR: <err>` within 300 ms",
+            ),
+            Request::Other if awake && !ends_all && self.purpose != Purpose::Sync => {
+                (&rules::ONE_ANSWER, "a final result code")
+            }
+            Request::Other => return,
+        };
+        let what = "no final result code came";
+        context
+            .ledger
+            .found(rule, Verdict::Fail, self.moment, what, allowed);
     }
 }
 

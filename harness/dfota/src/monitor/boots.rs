@@ -16,6 +16,10 @@ pub(crate) struct Boots {
     banner: Banner,
     /// A banner came, and the `RDY` that belongs to it has not.
     rdy_may_come: bool,
+    /// The boot follows the power, which may have eaten the banner's first line.
+    powered: bool,
+    /// The lines of this module's banner, as the first whole one had them.
+    shape: Option<Shape>,
     /// Whether this module ever said anything at a boot.
     pub(crate) seen: bool,
 }
@@ -24,9 +28,23 @@ pub(crate) struct Boots {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Banner {
     Outside,
-    /// Inside: the next label of [`guide::BANNER`] that may come.
-    Inside(usize),
+    /// Inside: the next label of [`guide::BANNER`] that may come, and those that came, a bit
+    /// each.
+    Inside {
+        next: usize,
+        seen: u8,
+    },
 }
+
+/// Which lines a banner had.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    seen: u8,
+    powered: bool,
+}
+
+/// The banner's first line.
+const FIRST: u8 = 1;
 
 impl Default for Boots {
     fn default() -> Boots {
@@ -36,6 +54,8 @@ impl Default for Boots {
             of_update: 0,
             banner: Banner::Outside,
             rdy_may_come: false,
+            powered: true,
+            shape: None,
             seen: false,
         }
     }
@@ -45,6 +65,7 @@ impl Boots {
     /// The power came on, or the module is made to start anew.
     pub(crate) fn expect_one(&mut self) {
         self.expected = true;
+        self.powered = true;
         self.banner = Banner::Outside;
         self.rdy_may_come = false;
     }
@@ -80,22 +101,30 @@ impl Boots {
     ) -> bool {
         let begins = match message {
             Message::BootText(BootText::First) => {
-                self.banner = Banner::Inside(1);
                 self.rdy_may_come = true;
+                self.banner = Banner::Inside {
+                    next: 1,
+                    seen: FIRST,
+                };
                 true
             }
             Message::BootText(BootText::Register) => self.register(bytes, context),
             Message::BootText(BootText::LeavingTheBrom) => {
-                let begins = self.banner == Banner::Outside;
-                self.banner = Banner::Outside;
                 self.rdy_may_come = true;
-                begins
+                match std::mem::replace(&mut self.banner, Banner::Outside) {
+                    Banner::Inside { seen, .. } => {
+                        self.whole(seen, context);
+                        false
+                    }
+                    Banner::Outside => true,
+                }
             }
-            Message::Urc(Urc::Rdy) => {
-                self.banner = Banner::Outside;
-                !std::mem::replace(&mut self.rdy_may_come, false)
+            Message::Unrecognised => false,
+            other => {
+                self.broken_off(context);
+                *other == Message::Urc(Urc::Rdy)
+                    && !std::mem::replace(&mut self.rdy_may_come, false)
             }
-            _ => false,
         };
         if begins {
             self.seen = true;
@@ -107,30 +136,64 @@ impl Boots {
     fn register(&mut self, bytes: &[u8], context: &mut Context<'_>) -> bool {
         let label = urc::trim(bytes).get(..2).unwrap_or_default();
         let place = guide::BANNER.iter().position(|known| *known == label);
-        match (self.banner, place) {
-            // A bootloader's own lines, after the banner.
-            (Banner::Outside, None) => false,
-            (Banner::Outside, Some(place)) => {
-                self.banner = Banner::Inside(place + 1);
-                self.rdy_may_come = true;
-                true
-            }
-            (Banner::Inside(_), None) => false,
-            (Banner::Inside(next), Some(place)) => {
-                context.check(
-                    &rules::BANNER_IN_ORDER,
-                    place >= next,
-                    || {
-                        format!(
-                            "`{}:` came out of order",
-                            String::from_utf8_lossy(guide::BANNER[place])
-                        )
-                    },
-                    "`F1`, `V0`, `00`, `01`, `U0`, `T0`, `Leaving the BROM`",
-                );
-                self.banner = Banner::Inside(place.max(next - 1) + 1);
-                false
-            }
+        let Some(place) = place else {
+            // A bootloader's own line, in the banner or after it.
+            return false;
+        };
+        let (next, seen, begins) = match self.banner {
+            Banner::Inside { next, seen } => (next, seen, false),
+            Banner::Outside => (0, 0, true),
+        };
+        context.check(
+            &rules::BANNER_IN_ORDER,
+            place >= next,
+            || {
+                let label = String::from_utf8_lossy(guide::BANNER[place]);
+                format!("`{label}:` came out of order")
+            },
+            "`F1`, `V0`, `00`, `01`, `U0`, `T0`, `Leaving the BROM`",
+        );
+        self.rdy_may_come = true;
+        self.banner = Banner::Inside {
+            next: next.max(place + 1),
+            seen: seen | 1 << place,
+        };
+        begins
+    }
+
+    /// The banner's last line came.
+    fn whole(&mut self, seen: u8, context: &mut Context<'_>) {
+        let this = Shape {
+            seen,
+            powered: self.powered,
+        };
+        let Some(usual) = self.shape else {
+            self.shape = Some(this);
+            return;
+        };
+        if usual.powered {
+            self.shape = Some(this);
+        }
+        let mut differing = usual.seen ^ this.seen;
+        if usual.powered || this.powered {
+            differing &= !FIRST;
+        }
+        context.check(
+            &rules::BANNER_IN_ORDER,
+            differing == 0,
+            || "a boot banner has other lines than the one before".to_owned(),
+            "the same lines at every boot",
+        );
+    }
+
+    /// A line came that is no boot text.
+    fn broken_off(&mut self, context: &mut Context<'_>) {
+        if std::mem::replace(&mut self.banner, Banner::Outside) != Banner::Outside {
+            context.fail(
+                &rules::BANNER_IN_ORDER,
+                "a boot banner breaks off before its last line",
+                "`Leaving the BROM`",
+            );
         }
     }
 
@@ -145,6 +208,7 @@ impl Boots {
         if self.expected {
             self.expected = false;
         } else {
+            self.powered = false;
             self.of_update = self.of_update.saturating_sub(1);
         }
     }

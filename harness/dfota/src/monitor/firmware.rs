@@ -103,6 +103,28 @@ impl Identity {
         }
     }
 
+    /// A probe for the saved contexts was answered, and there are none.
+    pub(crate) fn no_context(&mut self, context: &mut Context<'_>) {
+        self.setting_read("+CGDCONT", "", context);
+    }
+
+    /// `+CFUN: <fun>` as a URC: the level that the application starts with (§4.1).
+    pub(crate) fn started_with(&self, level: u8, context: &mut Context<'_>) {
+        if self.changed_by_us.contains("+CFUN") {
+            return;
+        }
+        let usual = match self.settings.get("+CFUN") {
+            Some(told) => told.clone(),
+            None => "1".to_owned(),
+        };
+        context.check(
+            &rules::SETTINGS_KEPT,
+            level.to_string() == usual,
+            || format!("the module starts with `+CFUN: {level}`"),
+            format!("`+CFUN: {usual}`"),
+        );
+    }
+
     fn version_read(
         &mut self,
         version: &str,

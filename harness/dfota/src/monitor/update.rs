@@ -40,6 +40,8 @@ pub(crate) struct Attempt {
     /// `START` or `UPDATING` came after a cut.
     resume_said: bool,
     end_may_be_lost: bool,
+    /// The scenario's steps were over before the update was.
+    abandoned: bool,
     /// The host took the network away: a failed download is its own doing.
     pub(crate) disturbed: bool,
     no_restart_before_updating: Option<Moment>,
@@ -110,6 +112,7 @@ impl Attempt {
             resume_pending: false,
             resume_said: false,
             end_may_be_lost: false,
+            abandoned: false,
             disturbed: false,
             no_restart_before_updating: None,
             no_restart_before_end: None,
@@ -518,11 +521,12 @@ impl Attempt {
         self.updating_this_boot = false;
     }
 
-    /// The power came back, or the module was reset.
-    pub(crate) fn interrupted(&mut self) {
+    /// The power came back, or the module was reset; `by_scenario`: in the scenario's steps.
+    pub(crate) fn interrupted(&mut self, by_scenario: bool) {
         self.boots = 0;
         self.floor = 0;
         self.updating_this_boot = false;
+        self.abandoned |= !by_scenario && self.phase.is_under_way() && self.cut.is_none();
         match self.phase {
             Phase::Commanded | Phase::Downloading { .. } | Phase::Downloaded => {
                 self.phase = Phase::Ended(End::Dropped);
@@ -539,11 +543,12 @@ impl Attempt {
                 self.resume_pending = true;
                 self.end_may_be_lost = last >= NEARLY_DONE;
             }
-            Phase::Restarting | Phase::Ended(End::Unreported) => {
+            // The clean power cycle after the steps is late enough for `END` to have come.
+            Phase::Restarting | Phase::Ended(End::Unreported) if by_scenario => {
                 self.cut.get_or_insert(CutWindow::Restarting);
                 self.end_may_be_lost = true;
             }
-            Phase::Idle | Phase::Ended(_) => {}
+            Phase::Idle | Phase::Restarting | Phase::Ended(_) => {}
         }
     }
 
@@ -577,6 +582,16 @@ impl Attempt {
                     .ledger
                     .found(rule, Verdict::Fail, moment, what, "a boot banner or `RDY`");
             }
+        }
+        if self.abandoned {
+            context.ledger.found(
+                &rules::UPDATE_ENDS,
+                Verdict::Inconclusive,
+                context.moment,
+                "the scenario's steps were over, and the update was not",
+                "steps that see the update to its end, or cut it",
+            );
+            return;
         }
         let reported = matches!(self.phase, Phase::Ended(End::End(_)));
         let may_be_lost = self.end_may_be_lost || context.brief.console == Console::Auto;
@@ -612,6 +627,11 @@ impl Attempt {
     /// Whether `HTTPEND,0` came.
     pub(crate) fn downloaded(&self) -> bool {
         self.downloaded
+    }
+
+    /// Whether the scenario's steps were over before the update was.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned
     }
 
     /// Whether a cut left it open which of the two versions runs.
