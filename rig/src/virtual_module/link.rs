@@ -19,6 +19,10 @@ use super::shell::Wake;
 /// Name look-ups that may be under way at once. One that the resolver sits on is left to it.
 const LOOKUPS_MAX: usize = 4;
 
+/// Little, so that the server sees the pace of the module and not that of the kernel: what is
+/// acknowledged is then never far ahead of what is said to be downloaded.
+const RECEIVE_BUFFER: usize = 4096;
+
 /// What the link has to tell the module.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum News<'a> {
@@ -228,6 +232,7 @@ fn try_connect(address: SocketAddr) -> io::Result<OwnedFd> {
     };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
         Err(error) => Err(error.into()),
