@@ -277,7 +277,13 @@ impl Update {
     }
 
     fn pass_over(&mut self, board: &mut Board, pages: usize) {
-        self.progress(board, pages);
+        if board.make.manner.sections > 1 {
+            // A program that is up to date is finished without a word, as A03 does with the one
+            // it knows.
+            self.done += pages;
+        } else {
+            self.progress(board, pages);
+        }
         board.after(PAGE_SKIP * pages as u32, Event::Patch);
     }
 

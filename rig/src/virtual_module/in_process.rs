@@ -36,8 +36,21 @@ pub struct InProcess {
     rate: u32,
     said: Vec<u8>,
     vdd_ext: bool,
-    requests: Vec<String>,
+    served: Vec<Served>,
     connection: Connection,
+}
+
+/// One answer of the web server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// The request, head and all.
+    pub request: String,
+    /// Bytes of the answer's body that the module has taken.
+    pub delivered: usize,
+    /// Bytes of the body in all.
+    pub body: usize,
+    /// Whether the connection is over.
+    pub closed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -65,7 +78,7 @@ impl InProcess {
             rate: voice::BOOT_RATE,
             said: Vec::new(),
             vdd_ext: false,
-            requests: Vec::new(),
+            served: Vec::new(),
             connection: Connection::None,
         }
     }
@@ -88,8 +101,16 @@ impl InProcess {
     }
 
     /// The requests that the server has seen.
-    pub fn requests(&self) -> &[String] {
-        &self.requests
+    pub fn requests(&self) -> Vec<&str> {
+        self.served
+            .iter()
+            .map(|served| served.request.as_str())
+            .collect()
+    }
+
+    /// What the server has answered, in order.
+    pub fn served(&self) -> &[Served] {
+        &self.served
     }
 
     /// Whether the 1.8 V rail is up.
@@ -206,7 +227,14 @@ impl InProcess {
             Output::VddExt(up) => self.vdd_ext = up,
             Output::Connect { .. } => self.connection = Connection::Asked,
             Output::Send(request) => self.answer(&request),
-            Output::Close | Output::Vanish => self.connection = Connection::None,
+            Output::Close | Output::Vanish => self.hang_up(),
+        }
+    }
+
+    fn hang_up(&mut self) {
+        self.connection = Connection::None;
+        if let Some(served) = self.served.last_mut() {
+            served.closed = true;
         }
     }
 
@@ -217,7 +245,13 @@ impl InProcess {
             Web::Says(bytes) => (bytes.to_vec(), true),
             Web::Silent | Web::Refuses | Web::Absent => (Vec::new(), false),
         };
-        self.requests.push(request);
+        let head = reply.windows(4).position(|window| window == b"\r\n\r\n");
+        self.served.push(Served {
+            request,
+            delivered: 0,
+            body: head.map_or(0, |head| reply.len() - head - 4),
+            closed: false,
+        });
         self.connection = Connection::Open {
             reply,
             sent: 0,
@@ -246,8 +280,11 @@ impl InProcess {
                     let end = (*sent + appetite).min(reply.len());
                     self.module.network(Network::Received(&reply[*sent..end]));
                     *sent = end;
+                    if let Some(served) = self.served.last_mut() {
+                        served.delivered = (end + served.body).saturating_sub(reply.len());
+                    }
                 } else if *closes {
-                    self.connection = Connection::None;
+                    self.hang_up();
                     self.module.network(Network::Disconnected);
                 }
             }
