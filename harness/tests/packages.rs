@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::packages::{Condition, Packages, built};
+use harness::packages::{Condition, Package, Packages, built, sha256_hex};
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/packages")
@@ -147,4 +147,87 @@ fn every_mistake_in_a_manifest_is_shown_at_its_place() {
     insta::with_settings!({ omit_expression => true }, {
         insta::assert_snapshot!("manifest_mistakes", shown);
     });
+}
+
+fn package(name: &str, base: &str, target: &str, condition: Condition) -> Package {
+    Package {
+        name: name.to_owned(),
+        base: base.to_owned(),
+        target: target.to_owned(),
+        condition,
+        note: None,
+        sha256: String::new(),
+        bytes: Vec::new().into(),
+    }
+}
+
+#[test]
+fn the_shortest_of_several_ways_is_taken_and_circles_end() {
+    let packages = Packages {
+        folder: PathBuf::new(),
+        firmware: Vec::new(),
+        packages: vec![
+            package("1-2", "1", "2", Condition::Honest),
+            package("2-1", "2", "1", Condition::Honest),
+            package("2-3", "2", "3", Condition::Honest),
+            package("3-4", "3", "4", Condition::Honest),
+            package("2-4", "2", "4", Condition::Honest),
+            package("1-4", "1", "4", Condition::Damaged),
+        ],
+    };
+    let names = |from, to| -> Option<Vec<&str>> {
+        let way = packages.way(from, to)?;
+        Some(way.iter().map(|package| package.name.as_str()).collect())
+    };
+    assert_eq!(names("1", "4"), Some(vec!["1-2", "2-4"]));
+    assert_eq!(names("4", "1"), None);
+}
+
+/// A lab's own folder: the package's form is its maker's, so that only the digest counts, unless
+/// the manifest has the image it is for.
+#[test]
+fn a_package_of_an_unknown_form_is_taken_by_its_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    let package = format!(
+        "[[package]]\nname = \"x\"\nfile = \"x.pack\"\nbase = \"BC26NBR01A07\"\ntarget = \"BC26NBR01A08\"\n\
+         size = 8\nsha256 = \"{}\"\n",
+        sha256_hex(b"ROCKDIFF").to_uppercase()
+    );
+    write("x.pack", b"ROCKDIFF");
+    write("manifest.toml", package.as_bytes());
+    let packages = Packages::load(folder.path()).unwrap_or_else(|mistake| panic!("{mistake}"));
+    assert_eq!(packages.get("x").unwrap().sha256, sha256_hex(b"ROCKDIFF"));
+
+    let image = rig::delta::image("BC26NBR01A07", 1, rig::delta::SECTOR);
+    write("a07.img", &image);
+    let firmware = format!(
+        "[[firmware]]\nversion = \"BC26NBR01A07\"\nfile = \"a07.img\"\nsha256 = \"{}\"\n",
+        sha256_hex(&image)
+    );
+    write("manifest.toml", format!("{firmware}{package}").as_bytes());
+    let mistake = Packages::load(folder.path()).unwrap_err();
+    assert!(
+        mistake
+            .to_string()
+            .contains("manifest.toml:5:1: `x` is not a package"),
+        "{mistake}"
+    );
+    write("manifest.toml", firmware.as_bytes());
+    let packages = Packages::load(folder.path()).unwrap_or_else(|mistake| panic!("{mistake}"));
+    assert_eq!(
+        &*packages.firmware("BC26NBR01A07").unwrap().image,
+        image.as_slice()
+    );
+    write(
+        "manifest.toml",
+        firmware.replace("A07\"", "A08\"").as_bytes(),
+    );
+    let mistake = Packages::load(folder.path()).unwrap_err();
+    assert!(
+        mistake
+            .to_string()
+            .ends_with("the image of `BC26NBR01A08` says that it is `BC26NBR01A07`"),
+        "{mistake}"
+    );
 }

@@ -6,6 +6,8 @@
 mod check;
 mod error;
 mod form;
+mod line;
+mod server;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -118,6 +118,17 @@ pub enum RigFileErrorKind {
     },
 }
 
+impl RigFileErrorKind {
+    /// A virtual part of a bench of real paths.
+    pub(super) fn virtual_among_real(what: &'static str) -> Self {
+        RigFileErrorKind::Mixed {
+            what,
+            is: "virtual",
+            supply: "real",
+        }
+    }
+}
+
 impl Kind for RigFileErrorKind {
     fn way_out(&self) -> Option<String> {
         match self {

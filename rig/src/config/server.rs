@@ -1,0 +1,108 @@
+//! From `[server]` to an address to listen on and a name for the module, or to the mistake in it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use toml::Spanned;
+
+use super::check::Reader;
+use super::form::ServerForm;
+use super::{RigFileError, RigFileErrorKind as Kind, ServerAddress, ServerName};
+
+/// The longest host name that the module's downloader takes, in characters (domain §2).
+const HOST_LEN_MAX: usize = 63;
+
+impl Reader<'_> {
+    pub(super) fn server(
+        &self,
+        form: Option<&Spanned<ServerForm>>,
+        is_virtual: bool,
+    ) -> Result<ServerAddress, RigFileError> {
+        let Some(section) = form else {
+            if !is_virtual {
+                return self.err(0..0, Kind::NoUrl);
+            }
+            return Ok(ServerAddress {
+                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                called: None,
+            });
+        };
+        let form = section.get_ref();
+        let listen = match &form.listen {
+            None => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            Some(text) => match text.get_ref().parse() {
+                Ok(listen) => listen,
+                Err(_) => {
+                    let found = text.get_ref().clone();
+                    return self.err(text.span(), Kind::Listen { found });
+                }
+            },
+        };
+        let Some(url) = &form.url else {
+            if !is_virtual {
+                return self.err(section.span(), Kind::NoUrl);
+            }
+            return Ok(ServerAddress {
+                listen,
+                called: None,
+            });
+        };
+        let name = server_name(url.get_ref()).or_else(|why| {
+            let found = url.get_ref().clone();
+            self.err(url.span(), Kind::Url { found, why })
+        })?;
+        if name.port != listen.port() && !form.forwarded {
+            let kind = Kind::OtherPort {
+                called: name.port,
+                listens: listen.port(),
+            };
+            return self.err(url.span(), kind);
+        }
+        Ok(ServerAddress {
+            listen,
+            called: Some(name),
+        })
+    }
+}
+
+/// `http://host[:port]`, or what is wrong with it.
+fn server_name(url: &str) -> Result<ServerName, &'static str> {
+    let lower = url.to_ascii_lowercase();
+    if lower.starts_with("https://") {
+        return Err("the modules do not speak HTTPS (guide §3.1 note 2): write `http://…`");
+    }
+    if !lower.starts_with("http://") {
+        return Err("it begins with `http://`");
+    }
+    let rest = url.get("http://".len()..).unwrap_or("");
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains(['/', '?', '#', '"', '@', ' ']) {
+        return Err("it is `http://`, a name and a port; the path is made for each run");
+    }
+    // The last colon outside an IPv6 address's brackets.
+    let colon = rest
+        .rfind(':')
+        .filter(|&at| rest.rfind(']').is_none_or(|bracket| bracket < at));
+    let (host, port) = match colon {
+        None => (rest, 80),
+        Some(at) => {
+            let port = rest.get(at + 1..).unwrap_or("").parse().unwrap_or(0);
+            (rest.get(..at).unwrap_or(""), port)
+        }
+    };
+    if port == 0 {
+        return Err("its port is 1 to 65535 (guide §3.1)");
+    }
+    if host.is_empty() {
+        return Err("it has no name in it");
+    }
+    if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
+        return Err("an IPv6 address stands in brackets");
+    }
+    if host.len() > HOST_LEN_MAX {
+        return Err("the modules take a name of at most 63 characters");
+    }
+    Ok(ServerName {
+        host: host.to_owned(),
+        port,
+    })
+}
