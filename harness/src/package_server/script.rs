@@ -6,6 +6,8 @@
 
 mod body;
 mod head;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -18,6 +18,8 @@ mod head;
 mod place;
 mod rate;
 mod spelling;
+#[cfg(test)]
+mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

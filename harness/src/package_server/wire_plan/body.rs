@@ -4,14 +4,15 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::place::At;
 use super::rate::{Drip, Rate};
+use super::spelling;
 
 /// One operation on the body, at a byte of the honest body.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "BodyOpForm", into = "BodyOpForm")]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(into = "BodyOpForm")]
 pub struct BodyOp {
     /// Where.
     pub at: At,
@@ -57,7 +58,7 @@ struct BodyOpForm {
     at: At,
     /// Nothing is sent for so long (`"5s"`), or ever again (`"for-ever"`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    stall: Option<String>,
+    stall: Option<HowLong>,
     /// From here on at this rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rate: Option<Rate>,
@@ -101,17 +102,9 @@ impl TryFrom<BodyOpForm> for BodyOp {
     type Error = String;
 
     fn try_from(form: BodyOpForm) -> Result<Self, String> {
-        let stall = form
-            .stall
-            .map(|text| match text.as_str() {
-                "for-ever" => Ok(BodyWhat::Stall(None)),
-                text => crate::duration::parse(text)
-                    .map(|duration| BodyWhat::Stall(Some(duration)))
-                    .map_err(|error| format!("{error}; or `for-ever`")),
-            })
-            .transpose()?;
         let mut said = [
-            stall,
+            form.stall
+                .map(|HowLong(how_long)| BodyWhat::Stall(how_long)),
             form.rate.map(BodyWhat::Rate),
             form.drip.map(BodyWhat::Drip),
             form.segment.map(BodyWhat::Segment),
@@ -138,6 +131,53 @@ impl TryFrom<BodyOpForm> for BodyOp {
     }
 }
 
+impl<'de> Deserialize<'de> for BodyOp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        spelling::table::<D, BodyOpForm, BodyOp>(
+            deserializer,
+            "an operation, as in `{ at = \"37%\", stall = \"5s\" }`",
+        )
+    }
+}
+
+/// How long a stall lasts: a duration, or `for-ever` (`None`).
+#[derive(Clone, Copy, Debug)]
+struct HowLong(Option<Duration>);
+
+/// A stall without end, as it is spelled.
+const FOR_EVER: &str = "for-ever";
+
+impl Serialize for HowLong {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            None => serializer.serialize_str(FOR_EVER),
+            Some(duration) => crate::duration::serialize(&duration, serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for HowLong {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expecting = "a duration, as in `\"5s\"`, or `\"for-ever\"`";
+        spelling::text(deserializer, expecting, |text| match text {
+            FOR_EVER => Ok(HowLong(None)),
+            text => crate::duration::parse(text)
+                .map(|duration| HowLong(Some(duration)))
+                .map_err(|error| format!("{error}; or `{FOR_EVER}`")),
+        })
+    }
+}
+
+impl JsonSchema for HowLong {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HowLong".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string" })
+    }
+}
+
 impl From<BodyOp> for BodyOpForm {
     fn from(op: BodyOp) -> Self {
         let mut form = BodyOpForm {
@@ -145,8 +185,7 @@ impl From<BodyOp> for BodyOpForm {
             ..BodyOpForm::default()
         };
         match op.what {
-            BodyWhat::Stall(None) => form.stall = Some("for-ever".to_owned()),
-            BodyWhat::Stall(Some(duration)) => form.stall = Some(crate::duration::spell(duration)),
+            BodyWhat::Stall(how_long) => form.stall = Some(HowLong(how_long)),
             BodyWhat::Rate(rate) => form.rate = Some(rate),
             BodyWhat::Drip(drip) => form.drip = Some(drip),
             BodyWhat::Segment(bytes) => form.segment = Some(bytes),

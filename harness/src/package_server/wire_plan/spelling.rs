@@ -98,6 +98,37 @@ where
     deserializer.deserialize_any(Either::<Word, Table, T>(expecting, PhantomData))
 }
 
+/// Reads a table, and makes something of it. What is wrong with it as a whole is found while the
+/// reader still knows where it is.
+pub(super) fn table<'de, D, Table, T>(
+    deserializer: D,
+    expecting: &'static str,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    Table: Deserialize<'de>,
+    T: TryFrom<Table, Error = String>,
+{
+    struct Visitor<Table, T>(&'static str, PhantomData<(Table, T)>);
+    impl<'de, Table, T> de::Visitor<'de> for Visitor<Table, T>
+    where
+        Table: Deserialize<'de>,
+        T: TryFrom<Table, Error = String>,
+    {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            let table = Table::deserialize(MapAccessDeserializer::new(map))?;
+            T::try_from(table).map_err(de::Error::custom)
+        }
+    }
+    deserializer.deserialize_map(Visitor::<Table, T>(expecting, PhantomData))
+}
+
 /// The schema of [`word_or_table`].
 pub(super) fn word_or_table_schema<Word: JsonSchema, Table: JsonSchema>(
     generator: &mut schemars::SchemaGenerator,
