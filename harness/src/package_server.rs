@@ -12,6 +12,7 @@
 //! is over.
 
 mod admission;
+mod alone;
 mod answer;
 mod connection;
 mod content;
@@ -33,6 +34,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+pub use self::alone::{Alone, AloneError, serve_alone};
 use self::content::Content;
 use self::door::{Door, Doorway};
 use self::gate::Shared;
@@ -193,6 +195,7 @@ impl PackageServer {
         options: Options,
         events: Sender<ServerReport>,
     ) -> Result<PackageServer, ServerError> {
+        make_room_for_descriptors(options.limits.connections);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("package-gate")
@@ -319,6 +322,21 @@ impl PackageServer {
             }
         }
         Ok(())
+    }
+}
+
+/// Descriptors that are kept for everything else: console, evidence, the content server.
+const SPARE_DESCRIPTORS: u64 = 128;
+
+/// Raises the soft limit of descriptors where the connections that may come would use it up. What
+/// the system refuses is borne: the accept loop outlives a want of descriptors.
+fn make_room_for_descriptors(connections: usize) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = (connections as u64).saturating_add(SPARE_DESCRIPTORS);
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+        drop(setrlimit(Resource::Nofile, limit));
     }
 }
 

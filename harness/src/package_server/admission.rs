@@ -2,8 +2,9 @@
 //!
 //! A module shares its address with strangers where its carrier translates addresses, and a
 //! scanner that holds connections open must not keep it out. So where a limit is reached, the
-//! connection that has been silent longest makes room: the oldest that has not yet asked for
-//! what is on offer. Those that have are never given up for a newcomer. Pure: time is an
+//! connection that has been silent longest makes room: the oldest, of the address that has most
+//! of them, that has not yet asked for what is on offer. Those that have are never given up for a
+//! newcomer. Pure: time is an
 //! argument.
 
 use std::collections::BTreeMap;
@@ -69,23 +70,17 @@ impl Admission {
             .values()
             .filter(|inside| inside.address == address)
             .count();
-        let crowded = if of_address >= self.limits.connections_per_address {
-            Some(Some(address))
+        let admitted = if of_address >= self.limits.connections_per_address {
+            self.instead_of(self.oldest_silent(address))
         } else if self.inside.len() >= self.limits.connections {
-            Some(None)
+            let crowd = self.most_silent();
+            self.instead_of(crowd.and_then(|address| self.oldest_silent(address)))
         } else {
-            None
+            Admitted::Yes
         };
-        let admitted = match crowded {
-            None => Admitted::Yes,
-            Some(of) => match self.oldest_silent(of) {
-                Some(oldest) => {
-                    self.inside.remove(&oldest);
-                    Admitted::InsteadOf(oldest)
-                }
-                None => return Admitted::No("as many connections as may be are downloading"),
-            },
-        };
+        if let Admitted::No(_) = admitted {
+            return admitted;
+        }
         self.inside.insert(
             connection,
             Inside {
@@ -111,11 +106,37 @@ impl Admission {
         self.inside.remove(&connection);
     }
 
-    fn oldest_silent(&self, of: Option<IpAddr>) -> Option<u64> {
-        self.inside
-            .iter()
-            .find(|(_, inside)| !inside.known && of.is_none_or(|address| inside.address == address))
-            .map(|(connection, _)| *connection)
+    fn instead_of(&mut self, oldest: Option<u64>) -> Admitted {
+        match oldest {
+            None => Admitted::No("as many connections as may be are downloading"),
+            Some(oldest) => {
+                self.inside.remove(&oldest);
+                Admitted::InsteadOf(oldest)
+            }
+        }
+    }
+
+    fn silent(&self) -> impl Iterator<Item = (u64, IpAddr)> {
+        let silent = self.inside.iter().filter(|(_, inside)| !inside.known);
+        silent.map(|(connection, inside)| (*connection, inside.address))
+    }
+
+    fn oldest_silent(&self, of: IpAddr) -> Option<u64> {
+        self.silent()
+            .find(|(_, address)| *address == of)
+            .map(|(connection, _)| connection)
+    }
+
+    /// The address with the most silent connections.
+    fn most_silent(&self) -> Option<IpAddr> {
+        let mut counts = BTreeMap::<IpAddr, usize>::new();
+        for (_, address) in self.silent() {
+            *counts.entry(address).or_default() += 1;
+        }
+        counts
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(address, _)| address)
     }
 
     fn within_rate(&mut self, address: IpAddr, now: Duration) -> bool {
@@ -177,6 +198,19 @@ mod tests {
         assert_eq!(admission.arrive(2, SCANNER, now), Admitted::Yes);
         assert_eq!(admission.arrive(3, SCANNER, now), Admitted::Yes);
         assert_eq!(admission.arrive(4, SCANNER, now), Admitted::InsteadOf(2));
+    }
+
+    #[test]
+    fn where_all_is_full_the_address_with_most_makes_room() {
+        let mut admission = Admission::new(LIMITS);
+        let now = Duration::ZERO;
+        let other = IpAddr::from([203, 0, 113, 10]);
+        let arrivals = [(1, MODULE), (2, SCANNER), (3, other), (4, other)];
+        for (connection, address) in arrivals {
+            assert_eq!(admission.arrive(connection, address, now), Admitted::Yes);
+        }
+        let newcomer = IpAddr::from([192, 0, 2, 1]);
+        assert_eq!(admission.arrive(5, newcomer, now), Admitted::InsteadOf(3));
     }
 
     #[test]

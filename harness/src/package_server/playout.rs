@@ -393,7 +393,7 @@ impl<'a, W: Watcher> Playout<'a, W> {
                     }
                 }
             }
-            if !reads && matches!(goal, Goal::PeerLeaves | Goal::Time(_)) && self.peer_is_gone() {
+            if !reads && self.peer_is_gone() {
                 return Err(Left::PeerReset);
             }
         }

@@ -1,13 +1,11 @@
 //! The package server from the client's side: what arrives, byte by byte, and how it ends.
 
-mod server_parts;
-
 use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 
+use crate::parts::{Bench, DEADLINE, Ending, ask, get, package, read_all, through};
 use harness::package_server::{Limits, Serving};
 use rstest::rstest;
-use server_parts::{Bench, DEADLINE, Ending, ask, get, package, read_all, through};
 
 #[rstest]
 #[case::whole(None, 200, 0)]
@@ -316,10 +314,14 @@ fn requests_are_counted_and_each_has_its_plan() {
          [[server]]\nrequest = '3..=4'\nanswer = { status = 503 }\n\
          [[server]]\nrequest = 5\nend = { how = 'close', at = '37%' }\n",
     );
-    let dropped = |bench: &Bench| read_all(&mut bench.connect(), DEADLINE);
-    let got = dropped(&bench);
-    assert_eq!((got.bytes.len(), got.ending), (0, Ending::Reset));
-    let got = dropped(&bench);
+    // The reset may come before the client knows that it is connected.
+    let connected = std::net::TcpStream::connect(bench.server.local_addr());
+    let got = connected.map(|mut stream| read_all(&mut stream, DEADLINE));
+    match got {
+        Ok(got) => assert_eq!((got.bytes.len(), got.ending), (0, Ending::Reset)),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
+    let got = read_all(&mut bench.connect(), DEADLINE);
     assert_eq!((got.bytes.len(), got.ending), (0, Ending::Fin));
     assert_eq!(
         [get(&bench, None).status(), get(&bench, None).status()],
@@ -506,4 +508,22 @@ fn an_offer_that_is_withdrawn_ends_its_downloads_and_is_told_to_the_end() {
         "{last:?}"
     );
     assert!(std::net::TcpStream::connect(bench.server.local_addr()).is_err());
+}
+
+#[test]
+fn a_peer_that_closes_its_side_and_then_resets_is_noticed() {
+    let bench = Bench::honest();
+    let stream = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    stream.set_recv_buffer_size(4_096).unwrap();
+    stream.connect(&bench.server.local_addr().into()).unwrap();
+    let mut stream: std::net::TcpStream = stream.into();
+    ask(&bench, &mut stream, None);
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    stream.read_exact(&mut [0; 100]).unwrap();
+    drop(stream);
+    let closed = bench.closed();
+    assert!(
+        closed.how.starts_with("reset by the peer after"),
+        "{closed:?}"
+    );
 }

@@ -1,0 +1,7 @@
+//! The package server from the outside.
+
+mod apart;
+mod faults;
+mod hostile;
+mod lawful;
+mod parts;
