@@ -336,7 +336,7 @@ fn make_room_for_descriptors(connections: usize) {
     let wanted = (connections as u64).saturating_add(SPARE_DESCRIPTORS);
     if limit.current.is_some_and(|current| current < wanted) {
         limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
-        drop(setrlimit(Resource::Nofile, limit));
+        let _raised_or_borne = setrlimit(Resource::Nofile, limit);
     }
 }
 

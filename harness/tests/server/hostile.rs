@@ -103,16 +103,20 @@ fn as_many_bytes_a_day_and_no_more() {
     assert_eq!(crate::parts::get(&bench, None).status(), 200);
     bench.closed();
     assert_eq!(crate::parts::get(&bench, None).status(), 503);
-    bench.wait_for(|seen| match seen {
-        Seen::Trouble(trouble) => Some(assert!(trouble.contains("a day"), "{trouble}")),
+    let trouble = bench.wait_for(|seen| match seen {
+        Seen::Trouble(trouble) => Some(trouble),
         _ => None,
     });
+    assert!(trouble.contains("a day"), "{trouble}");
 }
+
+type Attack = fn(TcpStream);
 
 /// What strangers do, each once. Whatever the server makes of it, it comes to an end.
 fn attack(apart: &Apart, kept: &mut Vec<TcpStream>) {
-    let attacks: [(&str, fn(TcpStream)); 8] = [
-        ("pipelines", |mut stream| {
+    let attacks: [Attack; 8] = [
+        // pipelines
+        |mut stream| {
             let many = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000);
             // 200 000 requests, or until it has had enough.
             for _thousand in 0..200 {
@@ -120,33 +124,40 @@ fn attack(apart: &Apart, kept: &mut Vec<TcpStream>) {
                     return;
                 }
             }
-        }),
-        ("endless headers", |mut stream| {
+        },
+        // endless headers
+        |mut stream| {
             let lines = b"X-Endless: yes\r\n".repeat(100);
             drop(stream.write_all(b"GET / HTTP/1.1\r\n"));
             while stream.write_all(&lines).is_ok() {}
-        }),
-        ("one endless line", |mut stream| {
+        },
+        // one endless line
+        |mut stream| {
             let line = [b'x'; 64 * 1024];
             while stream.write_all(&line).is_ok() {}
-        }),
-        ("garbage", |mut stream| {
+        },
+        // garbage
+        |mut stream| {
             let garbage: Vec<u8> = (0..=255).cycle().take(100_000).collect();
             drop(stream.write_all(&garbage));
-        }),
-        ("half a request", |mut stream| {
+        },
+        // half a request
+        |mut stream| {
             drop(stream.write_all(b"GET / HTT"));
             drop(stream.shutdown(Shutdown::Write));
             drop(stream.read(&mut [0; 100]));
-        }),
-        ("a reset", |stream| {
+        },
+        // a reset
+        |stream| {
             drop(socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)));
-        }),
-        ("asks and resets", |mut stream| {
+        },
+        // asks and resets
+        |mut stream| {
             drop(stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
             drop(socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)));
-        }),
-        ("lengths", |mut stream| {
+        },
+        // lengths
+        |mut stream| {
             let length = stream
                 .local_addr()
                 .map_or(0, |address| u64::from(address.port()) << 47);
@@ -155,9 +166,9 @@ fn attack(apart: &Apart, kept: &mut Vec<TcpStream>) {
                 "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
             ));
             drop(stream.read(&mut [0; 100]));
-        }),
+        },
     ];
-    for (last, (_, attack)) in (10..).zip(attacks) {
+    for (last, attack) in (10..).zip(attacks) {
         if let Ok(stream) = apart.connect_from(last) {
             attack(stream);
         }
