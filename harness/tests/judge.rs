@@ -1,14 +1,19 @@
 //! The judge accepts what is lawful and refuses what is not: transcripts, and mutations of
 //! them.
 
+#[path = "judge/mutants.rs"]
+mod mutants;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use dfota::brief::{Brief, Console, EndState, Fitness, PackageFacts};
 use dfota::reader::{Record, What};
+use dfota::timeline::render;
 use dfota::verdict::{Judgement, Verdict};
 use dfota::{explain, judge, outcomes, rules, transcript};
+use mutants::{HARMLESS, Mutant, Mutation, banner, mutants, text};
 use rstest::rstest;
 
 /// A transcript with what its head says of the case.
@@ -246,244 +251,6 @@ fn a_transcript_that_was_written_is_judged_as_the_one_that_was_read() {
     }
 }
 
-/// What was done to one line that the module said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Mutation {
-    Deleted,
-    Repeated,
-    SwappedWithNext,
-    NumberAltered,
-}
-
-/// One mutation of a transcript.
-struct Mutant {
-    mutation: Mutation,
-    /// The line, as text; for a swap, both.
-    line: String,
-    next: String,
-    lines: Vec<Record>,
-}
-
-/// The transcript with one record a line, so that a line can be taken away.
-fn by_line(records: &[Record]) -> Vec<Record> {
-    let mut lines = Vec::new();
-    let mut held: Vec<u8> = Vec::new();
-    for record in records {
-        let What::Chunk(bytes) = &record.what else {
-            lines.push(record.clone());
-            continue;
-        };
-        for &byte in bytes {
-            if !matches!(byte, b'\r' | b'\n') {
-                held.push(byte);
-            } else if !held.is_empty() {
-                held.extend(b"\r\n");
-                lines.push(Record {
-                    at: record.at,
-                    what: What::Chunk(std::mem::take(&mut held)),
-                });
-            }
-        }
-    }
-    lines
-}
-
-fn text(record: &Record) -> Option<String> {
-    match &record.what {
-        What::Chunk(bytes) => Some(String::from_utf8_lossy(bytes).trim_end().to_owned()),
-        What::Event(_) => None,
-    }
-}
-
-/// Every number of the line made one more, and a hundred more.
-fn with_numbers_altered(line: &str) -> Vec<String> {
-    let bytes = line.as_bytes();
-    let mut altered = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let digits = bytes[at..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-        // Digits within a name are no number: `BC26NBR01A01`.
-        let in_a_name = at > 0 && bytes[at - 1].is_ascii_alphanumeric();
-        if digits > 0
-            && !in_a_name
-            && let Ok(number) = line[at..at + digits].parse::<u64>()
-        {
-            for more in [1, 100] {
-                let number = number.saturating_add(more);
-                altered.push(format!("{}{number}{}", &line[..at], &line[at + digits..]));
-            }
-        }
-        at += digits.max(1);
-    }
-    altered
-}
-
-fn mutants(records: &[Record]) -> Vec<Mutant> {
-    let lines = by_line(records);
-    let places: Vec<usize> = (0..lines.len())
-        .filter(|&at| text(&lines[at]).is_some())
-        .collect();
-    let mut mutants = Vec::new();
-    for (index, &at) in places.iter().enumerate() {
-        let line = text(&lines[at]).expect("these are lines of the module");
-        let next = places
-            .get(index + 1)
-            .and_then(|&next| text(&lines[next]))
-            .unwrap_or_default();
-        let mut add = |mutation, lines| {
-            mutants.push(Mutant {
-                mutation,
-                line: line.clone(),
-                next: next.clone(),
-                lines,
-            });
-        };
-        let mut deleted = lines.clone();
-        deleted.remove(at);
-        add(Mutation::Deleted, deleted);
-        let mut repeated = lines.clone();
-        repeated.insert(at, lines[at].clone());
-        add(Mutation::Repeated, repeated);
-        if let Some(&other) = places.get(index + 1)
-            && lines[at].what != lines[other].what
-        {
-            let mut swapped = lines.clone();
-            swapped[at].what = lines[other].what.clone();
-            swapped[other].what = lines[at].what.clone();
-            add(Mutation::SwappedWithNext, swapped);
-        }
-        for other in with_numbers_altered(&line) {
-            let mut altered = lines.clone();
-            altered[at].what = What::Chunk(format!("{other}\r\n").into_bytes());
-            add(Mutation::NumberAltered, altered);
-        }
-    }
-    mutants
-}
-
-/// What may be done to a transcript without making it unlawful, and why.
-struct Harmless {
-    reason: &'static str,
-    applies: fn(&Mutant) -> bool,
-}
-
-/// Any mutation that the judge lets pass stands here.
-const HARMLESS: &[Harmless] = &[
-    Harmless {
-        reason: "percentages have gaps and may repeat: none is required but the last of a download",
-        applies: |mutant| {
-            mutant.mutation != Mutation::SwappedWithNext
-                && (mutant.line.contains("\"DOWNLOADING\"") || mutant.line.contains("\"UPDATING\""))
-        },
-    },
-    Harmless {
-        reason: "a download that begins anew may fall to any percentage",
-        applies: |mutant| swapped(mutant, "\"DOWNLOADING\",20%", "\"DOWNLOADING\",100%"),
-    },
-    Harmless {
-        reason: "an echo is our own line: a module may be told not to send it",
-        applies: |mutant| {
-            let swap = mutant.mutation == Mutation::SwappedWithNext;
-            mutant.line.starts_with("AT") || (swap && mutant.next.starts_with("AT"))
-        },
-    },
-    Harmless {
-        reason: "a URC may come between a command and its answer",
-        applies: |mutant| {
-            swapped(mutant, "ERROR", "\"DOWNLOADING\",40%") || swapped(mutant, "+IP:", "OK")
-        },
-    },
-    Harmless {
-        reason: "network, signal and address are as they are, and come in any order",
-        applies: |mutant| {
-            let changing = [
-                "+CEREG:",
-                "+CESQ:",
-                "+CGATT:",
-                "+COPS:",
-                "+CPIN:",
-                "+IP:",
-                "+CGDCONT:",
-            ];
-            changing.iter().any(|name| mutant.line.starts_with(name))
-        },
-    },
-    Harmless {
-        reason: "maker and model stand in any order beside the version, or are missing",
-        applies: |mutant| mutant.line.starts_with("Quectel_"),
-    },
-    Harmless {
-        reason: "`RDY` and `+CFUN: 1` may be missing, and come before or after `END`",
-        applies: |mutant| {
-            let boot = |text: &str| text == "RDY" || text == "+CFUN: 1";
-            match mutant.mutation {
-                Mutation::Deleted => boot(&mutant.line),
-                Mutation::Repeated => mutant.line == "+CFUN: 1",
-                Mutation::SwappedWithNext => boot(&mutant.line) || boot(&mutant.next),
-                Mutation::NumberAltered => false,
-            }
-        },
-    },
-    Harmless {
-        reason: "the values in a boot banner differ from module to module",
-        applies: |mutant| mutant.mutation == Mutation::NumberAltered && banner(&mutant.line),
-    },
-    Harmless {
-        reason: "the first line of a banner may be eaten when the power comes on",
-        applies: |mutant| mutant.mutation == Mutation::Deleted && mutant.line.starts_with("F1:"),
-    },
-    Harmless {
-        reason: "a power cut may break a banner off",
-        applies: |mutant| mutant.mutation == Mutation::Deleted && mutant.line == "Leaving the BROM",
-    },
-    Harmless {
-        reason: "after a cut before the first `UPDATING` the module may boot once more, to update",
-        applies: |mutant| {
-            mutant.mutation == Mutation::Repeated && (banner(&mutant.line) || mutant.line == "RDY")
-        },
-    },
-    Harmless {
-        reason: "`AT` is sent until it is answered, and each may be; the last answer before a cut \
-                 may be lost with the power",
-        applies: |mutant| {
-            mutant.line == "OK" && matches!(mutant.mutation, Mutation::Deleted | Mutation::Repeated)
-        },
-    },
-    Harmless {
-        reason: "what the bootloader says at 115200 is garbage at 9600",
-        applies: |mutant| mutant.line.contains('\u{fffd}'),
-    },
-    Harmless {
-        reason: "another code of chapter 5 that the case allows",
-        applies: |mutant| {
-            mutant.mutation == Mutation::NumberAltered
-                && ["\"HTTPEND\",12", "\"END\",253", "+CME ERROR: 50"]
-                    .iter()
-                    .any(|code| mutant.line.ends_with(code))
-        },
-    },
-    Harmless {
-        reason: "a resumed update may begin without `START` (firmware of 2018)",
-        applies: |mutant| {
-            mutant.mutation == Mutation::Deleted && mutant.line.ends_with("\"START\"")
-        },
-    },
-];
-
-fn swapped(mutant: &Mutant, first: &str, second: &str) -> bool {
-    mutant.mutation == Mutation::SwappedWithNext
-        && mutant.line.contains(first)
-        && mutant.next.contains(second)
-}
-
-fn banner(line: &str) -> bool {
-    let labelled = line.as_bytes().get(2) == Some(&b':');
-    labelled || line == "Leaving the BROM"
-}
-
 #[test]
 fn every_mutation_of_an_accepted_transcript_is_refused_or_harmless_for_a_reason() {
     let mut used = vec![0; HARMLESS.len()];
@@ -553,4 +320,56 @@ fn an_update_is_refused_without_any_one_of_the_lines_that_make_it() {
         let judgement = judge(&fixture.brief, &transcript::entries(lines));
         assert_eq!(judgement.verdict, Verdict::Fail, "without {what}");
     }
+}
+
+/// What may differ between two runs that are alike, and must not show in a snapshot.
+fn is_a_race(mutant: &Mutant) -> bool {
+    let passing_percent = mutant.line.contains('%') && !mutant.line.contains("100%");
+    let boot = mutant.line == "RDY"
+        || mutant.line == "+CFUN: 1"
+        || (mutant.mutation == Mutation::NumberAltered && banner(&mutant.line));
+    let network = ["+CEREG:", "+CGDCONT:"]
+        .iter()
+        .any(|name| mutant.line.starts_with(name));
+    passing_percent || boot || network
+}
+
+#[test]
+fn what_differs_from_run_to_run_does_not_show_in_a_rendering() {
+    let mut compared = 0;
+    for fixture in fixtures("accepted") {
+        if !["update", "resume-note-1", "mismatched-two-restarts"].contains(&fixture.name.as_str())
+        {
+            continue;
+        }
+        let timeline = transcript::entries(fixture.records.clone());
+        let rendering = render(&fixture.brief, &timeline);
+        for mutant in mutants(&fixture.records).into_iter().filter(is_a_race) {
+            let timeline = transcript::entries(mutant.lines);
+            if judge(&fixture.brief, &timeline).verdict == Verdict::Pass {
+                compared += 1;
+                assert_eq!(
+                    render(&fixture.brief, &timeline),
+                    rendering,
+                    "{}: {:?}: {}",
+                    fixture.name,
+                    mutant.mutation,
+                    mutant.line
+                );
+            }
+        }
+    }
+    assert!(compared > 100, "only {compared} were compared");
+}
+
+#[test]
+fn the_rendering_of_each_accepted_transcript() {
+    let renderings: Vec<String> = fixtures("accepted")
+        .iter()
+        .map(|fixture| {
+            let timeline = transcript::entries(fixture.records.clone());
+            format!("== {}\n{}", fixture.name, render(&fixture.brief, &timeline))
+        })
+        .collect();
+    insta::assert_snapshot!(renderings.join("\n"));
 }

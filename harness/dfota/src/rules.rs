@@ -100,7 +100,7 @@ rules! {
     END_AFTER_RESTART = "end-after-restart", Some("R11"), "§4.1", Documented,
         "Between the last `UPDATING` and `END` the module restarts.";
     RESTART_BEFORE_UPDATING = "restart-before-updating", None, "§4.1", Documented,
-        "Between `START` and the first `UPDATING` the module restarts.";
+        "Between `START` and the first `UPDATING` the module restarts once.";
     BANNER_IN_ORDER = "banner-in-order", None, "§4.1", Documented,
         "A boot banner is whole: its lines come in their order, and the same lines at every boot.";
     UNEXPECTED_BOOT = "unexpected-boot", Some("R12"), "§4.1", Documented,

@@ -81,6 +81,11 @@ impl Boots {
         self.of_update = 2;
     }
 
+    /// `UPDATING` came: one boot is left, out of the update.
+    pub(crate) fn updating(&mut self) {
+        self.of_update = 1;
+    }
+
     /// An update that was interrupted goes on after the boot that is expected; one more
     /// ends it.
     pub(crate) fn update_interrupted(&mut self) {

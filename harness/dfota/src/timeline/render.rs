@@ -172,6 +172,9 @@ impl Renderer<'_> {
             return;
         }
         let line = CommandLine::parse(&std::mem::take(&mut self.unsent));
+        if line.bytes.is_empty() {
+            return;
+        }
         if purpose != Purpose::Step || self.stage != Stage::Steps {
             self.asked = Asked::ByHarness;
             return;
@@ -259,6 +262,8 @@ impl Renderer<'_> {
         if matches!(self.stage, Stage::Prepare | Stage::Retry) {
             return;
         }
+        // `END` may come before the `RDY` of its boot; after any other a new boot begins.
+        self.boot_open &= matches!(urc, FotaUrc::End(_));
         match urc {
             FotaUrc::HttpStart => self.line("FOTA HTTPSTART".to_owned()),
             FotaUrc::Downloading(percent) => self.percent("DOWNLOADING", *percent),

@@ -1,0 +1,418 @@
+//! What each FOTA URC makes of an update.
+
+use super::Attempt;
+use crate::brief::Fitness;
+use crate::guide;
+use crate::monitor::context::Context;
+use crate::monitor::phase::{End, Phase};
+use crate::outcomes;
+use crate::rules;
+use crate::timeline::Stage;
+use crate::urc::{FotaErr, FotaUrc, HttpErr};
+use crate::verdict::Verdict;
+
+impl Attempt {
+    pub(crate) fn fota(&mut self, urc: &FotaUrc, context: &mut Context<'_>) {
+        match urc {
+            FotaUrc::HttpStart => self.http_start(context),
+            FotaUrc::Downloading(percent) => self.downloading(*percent, context),
+            FotaUrc::HttpEnd(code) => self.http_end(*code, context),
+            FotaUrc::Start => self.start(context),
+            FotaUrc::Updating { percent, of } => self.updating(*percent, *of, context),
+            FotaUrc::End(code) => self.end(*code, context),
+            FotaUrc::Unknown(form) => context.fail(
+                &rules::WELL_FORMED,
+                format!("`+QIND: \"FOTA\",{form}` came"),
+                "the forms of §3.1",
+            ),
+        }
+    }
+
+    fn http_start(&mut self, context: &mut Context<'_>) {
+        context.ledger.outcome(outcomes::HTTPSTART);
+        match self.phase {
+            Phase::Commanded => {
+                let accepted = self.accepted;
+                context.check(
+                    &rules::HTTPSTART_FIRST,
+                    accepted,
+                    || "`HTTPSTART` came before `OK`".to_owned(),
+                    "`OK` first",
+                );
+                self.phase = Phase::Downloading { percent: None };
+            }
+            Phase::Updating { .. } | Phase::Restarting if self.cut.is_some() => context.fail(
+                &rules::RESUME,
+                "after the power came back the module downloaded again (`HTTPSTART`)",
+                "`UPDATING`, with or without `START` before it",
+            ),
+            Phase::Ended(End::Dropped) => self.came_back(context, "HTTPSTART"),
+            _ => context.fail(
+                &rules::HTTPSTART_FIRST,
+                format!("`HTTPSTART` came while {}", self.phase.word()),
+                "`HTTPSTART` once, after a command",
+            ),
+        }
+    }
+
+    fn downloading(&mut self, percent: u32, context: &mut Context<'_>) {
+        context.ledger.outcome(outcomes::DOWNLOADING);
+        match self.phase {
+            Phase::Commanded => self.missing_http_start(context),
+            Phase::Downloading { .. } => context.ledger.relevant(&rules::DOWNLOADING_IN_PLACE),
+            Phase::Ended(End::Dropped) => return self.came_back(context, "DOWNLOADING"),
+            _ => {
+                return context.fail(
+                    &rules::DOWNLOADING_IN_PLACE,
+                    format!("`DOWNLOADING` came while {}", self.phase.word()),
+                    "`DOWNLOADING` only between `HTTPSTART` and `HTTPEND`",
+                );
+            }
+        }
+        let last = match self.phase {
+            Phase::Downloading { percent } => percent,
+            _ => None,
+        };
+        let fell = last.is_some_and(|last| percent < last);
+        if fell && self.falls_allowed > 0 {
+            self.falls_allowed -= 1;
+            context
+                .ledger
+                .note("the percentage of the download fell after the module asked the server anew");
+        } else {
+            check_percent("DOWNLOADING", percent, last.unwrap_or(0), context);
+        }
+        if last == Some(percent) {
+            context
+                .ledger
+                .note("a percentage of the download is repeated");
+        }
+        self.reached_100 |= percent == 100;
+        self.phase = Phase::Downloading {
+            percent: Some(percent),
+        };
+    }
+
+    fn http_end(&mut self, code: HttpErr, context: &mut Context<'_>) {
+        context.ledger.outcome(outcomes::HTTPEND);
+        match self.phase {
+            Phase::Commanded => self.missing_http_start(context),
+            Phase::Downloading { .. } => context.ledger.relevant(&rules::HTTPEND_IN_PLACE),
+            Phase::Ended(End::Dropped) => return self.came_back(context, "HTTPEND"),
+            _ => {
+                return context.fail(
+                    &rules::HTTPEND_IN_PLACE,
+                    format!("`HTTPEND,{}` came while {}", code.0, self.phase.word()),
+                    "`HTTPEND` once, after `HTTPSTART`",
+                );
+            }
+        }
+        if let Some(outcome) = outcomes::of_http_err(code.0) {
+            context.ledger.outcome(outcome);
+        }
+        context.check(
+            &rules::KNOWN_CODES,
+            guide::has_http_err(code.0),
+            || format!("`HTTPEND,{}` came", code.0),
+            "0, 12, 13 or 20 (§5 table 1)",
+        );
+        if self.is_https() {
+            context.ledger.outcome(outcomes::NOTE_2);
+            context.check(
+                &rules::NO_HTTPS,
+                code.0 != 0,
+                || "a download over HTTPS ended with `HTTPEND,0`".to_owned(),
+                "a refusal, or an `<http_err>` that is not 0",
+            );
+        }
+        if code.0 != 0 {
+            self.phase = Phase::Ended(End::HttpEnd(code));
+            self.download_failed(code, context);
+            return;
+        }
+        let reached_100 = self.reached_100;
+        context.check(
+            &rules::DOWNLOAD_COMPLETE,
+            reached_100,
+            || "`HTTPEND,0` came, and `DOWNLOADING` had not reached 100".to_owned(),
+            "`DOWNLOADING,100%` first, or an `<http_err>` that is not 0",
+        );
+        self.downloaded = true;
+        self.phase = Phase::Downloaded;
+    }
+
+    fn download_failed(&mut self, code: HttpErr, context: &mut Context<'_>) {
+        if !self.must_succeed(context.brief) {
+            return;
+        }
+        if context.requests > 0 {
+            context.fail_if_registered(
+                &rules::UPDATE_SUCCEEDS,
+                format!(
+                    "`HTTPEND,{}` came, though the package was honestly served",
+                    code.0
+                ),
+                "`HTTPEND,0`",
+            );
+        } else if context.registered != Some(false) && code.0 == 12 {
+            context.ledger.found(
+                &rules::SERVER_REACHED,
+                Verdict::Inconclusive,
+                context.moment,
+                "`HTTPEND,12` came, and no request had reached the package server",
+                "a request for the package: see whether the address in the rig file can be \
+                 reached from the module's network",
+            );
+        }
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) {
+        context.ledger.outcome(outcomes::START);
+        match self.phase {
+            Phase::Downloaded => context.ledger.relevant(&rules::START_IN_PLACE),
+            Phase::Updating { .. } | Phase::Ended(End::Unreported) if self.resume_pending => {
+                context.ledger.relevant(&rules::START_IN_PLACE);
+                context.ledger.note("a resumed update begins with `START`");
+                self.resume_said = true;
+            }
+            Phase::Ended(End::Dropped) => return self.came_back(context, "START"),
+            _ => {
+                return context.fail(
+                    &rules::START_IN_PLACE,
+                    format!("`START` came while {}", self.phase.word()),
+                    "`START` once, after `HTTPEND,0`, or first after a power-up that resumes",
+                );
+            }
+        }
+        self.started = true;
+        self.resume_pending = false;
+        self.boots = 0;
+        self.phase = Phase::Updating { percent: None };
+    }
+
+    fn updating(&mut self, percent: u32, of: Option<(u32, u32)>, context: &mut Context<'_>) {
+        context.ledger.outcome(outcomes::UPDATING);
+        match self.phase {
+            Phase::Updating { .. } => context.ledger.relevant(&rules::UPDATING_IN_PLACE),
+            Phase::Ended(End::Unreported) if self.resume_pending => {
+                context.ledger.relevant(&rules::UPDATING_IN_PLACE);
+            }
+            Phase::Downloaded => context.fail(
+                &rules::START_IN_PLACE,
+                "`UPDATING` came without `START`",
+                "`START` first",
+            ),
+            Phase::Ended(End::Dropped) => return self.came_back(context, "UPDATING"),
+            _ => {
+                return context.fail(
+                    &rules::UPDATING_IN_PLACE,
+                    format!("`UPDATING` came while {}", self.phase.word()),
+                    "`UPDATING` only after `START`, or after a power-up that resumes",
+                );
+            }
+        }
+        if self.resume_pending && !self.resume_said {
+            context
+                .ledger
+                .note("a resumed update begins without `START`");
+        }
+        if self.cut.is_some() {
+            self.resume_said = true;
+        } else if !self.updated {
+            self.first_updating(context);
+        }
+        self.resume_pending = false;
+        self.end_may_be_lost = false;
+        self.updated = true;
+        self.started = true;
+        self.check_programs(of, context);
+        check_percent("UPDATING", percent, self.floor, context);
+        if self.floor == percent {
+            context
+                .ledger
+                .note("a percentage of the update is repeated");
+        }
+        self.floor = percent;
+        self.updating_this_boot = true;
+        self.phase = Phase::Updating {
+            percent: Some(percent),
+        };
+    }
+
+    fn first_updating(&mut self, context: &mut Context<'_>) {
+        context.ledger.relevant(&rules::RESTART_BEFORE_UPDATING);
+        match self.boots {
+            0 => self.no_restart_before_updating = Some(context.moment),
+            1 => {}
+            boots => context.fail(
+                &rules::RESTART_BEFORE_UPDATING,
+                format!("the module restarted {boots} times between `START` and `UPDATING`"),
+                "one restart",
+            ),
+        }
+        if self.stage != Stage::Steps {
+            return;
+        }
+        if let Some(package) = &context.brief.package
+            && package.fitness != Fitness::Fits
+        {
+            let which = match package.fitness {
+                Fitness::OtherBase => "for another base version",
+                _ => "that is damaged",
+            };
+            context.fail(
+                &rules::RIGHT_REFUSAL,
+                format!("`UPDATING` came for a package {which}: the flash is being changed"),
+                "`END` with an error, and no `UPDATING` before it",
+            );
+        }
+    }
+
+    fn check_programs(&mut self, of: Option<(u32, u32)>, context: &mut Context<'_>) {
+        let Some((total, current)) = of else {
+            return;
+        };
+        let counts_up = match self.programs {
+            Some((before, last)) => {
+                total == before && (current == last || current == last.saturating_add(1))
+            }
+            None => current == 1 || self.cut.is_some(),
+        };
+        let holds = (1..=guide::PROGRAMS_MAX).contains(&total)
+            && (1..=total).contains(&current)
+            && counts_up;
+        context.check(
+            &rules::PROGRAMS,
+            holds,
+            || format!("`UPDATING` had `<total_num>` {total} and `<current_bin>` {current}"),
+            "1 and 1, or a count that rises by one from 1 to the total",
+        );
+        if total > 1 {
+            context.ledger.note(format!(
+                "the update has {total} programs (§3.1: always 1 at present)"
+            ));
+        }
+        if self.programs.is_some_and(|(_, last)| last != current) {
+            self.floor = 0;
+        }
+        self.programs = Some((total, current));
+    }
+
+    fn end(&mut self, code: FotaErr, context: &mut Context<'_>) {
+        context.ledger.outcome(outcomes::END);
+        match self.phase {
+            Phase::Updating { .. } | Phase::Restarting | Phase::Ended(End::Unreported) => {
+                context.ledger.relevant(&rules::END_IN_PLACE);
+            }
+            Phase::Downloaded if code.0 != 0 => {
+                context.ledger.relevant(&rules::END_IN_PLACE);
+                context
+                    .ledger
+                    .note("the package is refused before `START`, without a restart");
+            }
+            Phase::Ended(End::End(FotaErr(first))) => {
+                return context.fail(
+                    &rules::END_ONCE,
+                    format!("`END,{}` came after `END,{first}`", code.0),
+                    "one `END` an update",
+                );
+            }
+            Phase::Ended(End::Dropped) => return self.came_back(context, "END"),
+            _ => {
+                return context.fail(
+                    &rules::END_IN_PLACE,
+                    format!("`END,{}` came while {}", code.0, self.phase.word()),
+                    "`END` only after `HTTPEND,0`, and `END,0` only after `START`",
+                );
+            }
+        }
+        context.ledger.relevant(&rules::END_ONCE);
+        context.ledger.relevant(&rules::END_FOLLOWS_START);
+        if let Some(outcome) = outcomes::of_fota_err(code.0) {
+            context.ledger.outcome(outcome);
+        }
+        if self.updated {
+            context.ledger.relevant(&rules::END_AFTER_RESTART);
+            if self.updating_this_boot {
+                self.no_restart_before_end = Some(context.moment);
+            }
+        }
+        self.phase = Phase::Ended(End::End(code));
+        self.check_code(code, context);
+    }
+
+    fn check_code(&self, code: FotaErr, context: &mut Context<'_>) {
+        let fitness = self.fitness(context.brief);
+        let damaged = fitness == Some(Fitness::Damaged)
+            || (self.stage == Stage::Steps && context.brief.plans_server_fault());
+        let known = guide::has_fota_err(code.0) || (damaged && guide::DAMAGED.contains(&code.0));
+        context.check(
+            &rules::KNOWN_CODES,
+            known,
+            || format!("`END,{}` came", code.0),
+            "0, 1, 2, 254 or 255 (§5 table 2)",
+        );
+        if known && !guide::has_fota_err(code.0) {
+            context.ledger.note(format!(
+                "a damaged package is answered with `END,{}`, which §5 does not have",
+                code.0
+            ));
+        }
+        match fitness {
+            Some(Fitness::OtherBase) => context.check(
+                &rules::RIGHT_REFUSAL,
+                code.0 == guide::MISMATCH,
+                || format!("a package for another base ended with `END,{}`", code.0),
+                "`END,254`",
+            ),
+            Some(Fitness::Damaged) => context.check(
+                &rules::RIGHT_REFUSAL,
+                guide::DAMAGED.contains(&code.0),
+                || format!("a damaged package ended with `END,{}`", code.0),
+                "`END,254` or `END,255` (252 and 253 are known of real firmware)",
+            ),
+            Some(Fitness::Fits) if self.must_succeed(context.brief) => {
+                if code.0 == 0 {
+                    context.ledger.relevant(&rules::UPDATE_SUCCEEDS);
+                } else {
+                    context.fail(
+                        &rules::UPDATE_SUCCEEDS,
+                        format!("the right package ended with `END,{}`", code.0),
+                        "`END,0`",
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn missing_http_start(&mut self, context: &mut Context<'_>) {
+        context.fail(
+            &rules::HTTPSTART_FIRST,
+            "another FOTA URC came before `HTTPSTART`",
+            "`HTTPSTART`",
+        );
+        self.phase = Phase::Downloading { percent: None };
+    }
+
+    fn came_back(&self, context: &mut Context<'_>, word: &str) {
+        context.fail(
+            &rules::NOT_SAVED,
+            format!("after a power loss before `START` the module said `{word}` by itself"),
+            "nothing until the next command",
+        );
+    }
+}
+
+fn check_percent(word: &str, percent: u32, floor: u32, context: &mut Context<'_>) {
+    let holds = guide::PERCENT.contains(&percent) && percent >= floor;
+    context.check(
+        &rules::PERCENT_RISES,
+        holds,
+        || match floor {
+            0 => format!("`{word}` came with {percent}%"),
+            _ => format!("`{word}` came with {percent}% after {floor}%"),
+        },
+        format!("{} to 100%", floor.max(1)),
+    );
+}
