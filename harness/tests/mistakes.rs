@@ -210,6 +210,27 @@ fn steps_that_mean_nothing() {
     assert_shown!("steps", shown(SCENARIO, &slips, scenario_mistake));
 }
 
+/// Two steps of a scenario with a package, which alone are fine or not.
+#[test]
+fn steps_in_an_order_that_means_nothing() {
+    let mut all = String::new();
+    for steps in [
+        "{ power = 'on' }, { send = 'AT+QFOTADL=?' }, { expect = 'FOTA START', within = '1s' }",
+        "{ send = 'AT', expect = 'OK' }",
+        "{ power = 'cut' }",
+        "{ power = 'on' }, { power = 'off' }, { power = 'cut' }",
+        "{ pulse = 'reset' }",
+        "{ power = 'vbat' }, { power = 'on' }",
+    ] {
+        let text = format!(
+            "title = \"a\"\nguide = \"3.1\"\npackage = \"p\"\nsteps = [ {steps} ]\n[end]\nfirmware = \"base\"\n"
+        );
+        let message = scenario_mistake(&text).unwrap_or_else(|| panic!("read: {steps}"));
+        writeln!(all, "{message}\n").unwrap();
+    }
+    assert_shown!("order", all);
+}
+
 #[test]
 fn a_file_that_is_no_scenario() {
     let mut all = String::new();
@@ -221,6 +242,7 @@ fn a_file_that_is_no_scenario() {
         "title = \"a\"\nguide = \"3.1\"\nsteps = [ { power = \"on\", wait = \"5s\" } ]\n",
         "title = \"a\"\nguide = \"3.1\"\nsteps = [ { power = \"on\" } ]\n[end]\nfirmware = \"target\"\n",
         "title = \"a\"\nguide = \"3.1\"\nsteps = [ { power = \"on\" } ]\n[[server]]\nend = \"reset\"\n",
+        "title = \"a\"\nguide = \"3.1\"\nsteps = [ { power = \"on\" }, { serve = \"nothing\" } ]\n",
         "title = \"a\"\nguide = \"3.1\"\npackage = \"p\"\nsteps = [ { power = \"on\" } ]\n[end]\nfirmware = \"base\"\n[[server]]\nbody = [{ at = \"37%\", stal = \"5s\" }]\n",
     ] {
         writeln!(
@@ -230,8 +252,18 @@ fn a_file_that_is_no_scenario() {
         )
         .unwrap();
     }
-    let name = scenario::parse(Path::new("Power cut.toml"), SCENARIO).unwrap_err();
-    writeln!(all, "{}\n", diagnostic::render(&name, false)).unwrap();
+    for name in ["Power cut.toml", "-v.toml"] {
+        let mistake = scenario::parse(Path::new(name), SCENARIO).unwrap_err();
+        writeln!(all, "{}\n", diagnostic::render(&mistake, false)).unwrap();
+    }
+    // More than a thousand cases, by two parameters.
+    let many: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    let many = many.join(", ");
+    let text = format!(
+        "title = \"a\"\nguide = \"3.1\"\nsteps = [ {{ power = \"on\" }}, {{ send = \"{{a}}{{b}}\" }} ]\n\
+         [parameters]\na = [{many}]\nb = [{many}]\n"
+    );
+    writeln!(all, "{}\n", scenario_mistake(&text).expect("too many")).unwrap();
     assert_shown!("no_scenario", all);
 }
 
@@ -255,6 +287,16 @@ fn a_file_that_is_not_there_says_so_and_why() {
     );
     let cause = std::error::Error::source(&mistake).expect("a cause");
     assert_eq!(cause.to_string(), "No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_file_without_an_end_is_not_read_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.toml");
+    std::fs::write(&path, "# \n".repeat(400_000)).unwrap();
+    let mistake = scenario::load(&path).unwrap_err();
+    let cause = std::error::Error::source(&mistake).expect("a cause");
+    assert_eq!(cause.to_string(), "it is longer than 1048576 bytes");
 }
 
 #[test]
@@ -296,6 +338,11 @@ fn every_kind_of_mistake_in_a_rig_file() {
         ("http://lab", "https://lab"),
         ("net:8080", "net:8080/files"),
         ("net:8080", "net:0"),
+        ("lab.example.net:8080", "2001:db8::1:8080"),
+        (
+            "lab.example.net:8080",
+            "a-name-that-is-one-character-longer-than-the-modules-take.example.net:8080",
+        ),
         ("url    = \"http://lab.example.net:8080\"\n", ""),
         (
             "[server]\nlisten = \"0.0.0.0:8080\"\nurl    = \"http://lab.example.net:8080\"\n",
