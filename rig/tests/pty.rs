@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rig::delta::{self, IMAGE_LEN};
-use rig::virtual_module::{FlashStore, Lines, Rate, Settings, VirtualModule};
+use rig::virtual_module::{Defect, FlashStore, Lines, Rate, Settings, VirtualModule};
 use serialport::{SerialPort, TTYPort};
 
 const A: &str = "BC26NBR01A01";
@@ -358,4 +358,55 @@ fn a_closed_port_is_a_failed_download_by_address_and_by_name() {
         bench.send(&format!("AT+QFOTADL=\"http://{host}:{port}/p.bin\"\r"));
         bench.wait_for("\"HTTPEND\",12\r\n");
     }
+}
+
+fn lying(defect: Defect) -> Bench {
+    let mut bench = Bench::with(Settings {
+        console: Rate::Fixed(115_200),
+        defects: vec![defect],
+        speed: 100,
+        ..Settings::default()
+    });
+    bench.power_on();
+    bench.wait_for("+CFUN: 1\r\n");
+    bench
+}
+
+#[test]
+fn a_rig_that_cannot_cut_leaves_the_module_alive() {
+    for (defect, reads_back) in [(Defect::H01, true), (Defect::H03, false)] {
+        let mut bench = lying(defect);
+        bench.lines.set_vbat(false);
+        bench.send("AT\r");
+        bench.wait_for("\r\nOK\r\n");
+        assert_eq!(bench.lines.vbat(), reads_back, "{defect}");
+        assert!(bench.lines.vdd_ext());
+    }
+}
+
+#[test]
+fn a_rig_that_cuts_late_cuts_after_all() {
+    let mut bench = lying(Defect::H04);
+    bench.lines.set_vbat(false);
+    bench.send("AT\r");
+    bench.wait_for("\r\nOK\r\n");
+    let deadline = Instant::now() + DEADLINE;
+    while bench.lines.vdd_ext() {
+        assert!(Instant::now() < deadline, "it is never cut");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_console_that_drops_bytes_drops_some() {
+    let mut bench = lying(Defect::H07);
+    let line = "AT+IPR=?;+IPR=?\r";
+    bench.send(line);
+    bench.wait_for("\r\nOK\r");
+    let whole = "\r\n+IPR: (4800,9600,115200),(0,110,300,1200,2400,4800,9600,19200,38400,57600,115200,230400,460800,921600)\r\n";
+    // Each of the two answers is longer than the distance between two lost bytes.
+    bench.send(line);
+    while bench.read() > 0 {}
+    let heard = String::from_utf8_lossy(&bench.heard).into_owned();
+    assert!(!heard.is_empty() && !heard.contains(whole), "{heard}");
 }

@@ -3,30 +3,27 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::Rate;
 use super::board::{Board, Event};
-use super::command::{self, Command, Question};
-use super::download::{Download, Partial, Standing};
-use super::layout::{Control, Saved};
+use super::command::Command;
+use super::download::{Download, Partial};
+use super::layout::Saved;
 use super::url::Url;
 use super::voice::{self, CmeError};
+use super::{Defect, Rate};
+
+mod commands;
+mod update;
 
 /// From a command line's CR to its answer.
 const ANSWER: Duration = Duration::from_millis(20);
+/// Longer than the guide allows for `AT+QFOTADL`.
+const LATE_ANSWER: Duration = Duration::from_millis(450);
 /// From one start-up message to the next.
 const SAY_NEXT: Duration = Duration::from_millis(20);
 /// From the application's start to its look for a result to report.
 const TAKE_RESULT: Duration = Duration::from_millis(300);
 /// From the application's start to registration, in good coverage.
 const REGISTER: Duration = Duration::from_secs(2);
-/// From `OK` to the reset of `AT+QRST=1`.
-const RESET: Duration = Duration::from_millis(300);
-/// From `OK` to darkness, after `AT+QPOWD=0`.
-const POWER_DOWN: Duration = Duration::from_secs(1);
-/// From `HTTPEND,0` to `START`.
-const HAND_OVER: Duration = Duration::from_millis(100);
-/// From `START` to the reset: the firmware's reboot timer.
-const START_TO_RESET: Duration = Duration::from_secs(2);
 /// The longest command line. The SDK's release notes tell of a UART that hung beyond it.
 const LINE_LEN_MAX: usize = 1400;
 /// Lines that may wait for their answer.
@@ -48,6 +45,8 @@ pub(super) struct App {
     update: Update,
     partial: Option<Partial>,
     result: u8,
+    /// Downloads that failed since the start; a healthy module does not count them.
+    failures: u8,
 }
 
 /// The command line that is being answered.
@@ -83,7 +82,7 @@ impl App {
             .layout
             .saved(&board.flash)
             .unwrap_or_else(|| Saved::factory(board.make.factory_rate));
-        let app = Self {
+        let mut app = Self {
             settings,
             recognised: None,
             heard: None,
@@ -95,8 +94,12 @@ impl App {
             update: Update::Idle,
             partial: None,
             result: 0,
+            failures: 0,
         };
         let manner = board.make.manner;
+        if board.has(Defect::M11) {
+            app.say_result_at_once(board);
+        }
         if manner.says_rdy {
             app.speak(board, voice::RDY);
             board.after(SAY_NEXT, Event::SayCfun);
@@ -105,9 +108,13 @@ impl App {
             board.after(SAY_NEXT * 5, Event::SayCpin);
         }
         board.after(TAKE_RESULT, Event::TakeResult);
-        if board.make.registered {
+        if board.has(Defect::M75) && board.memory.updated {
+            app.functionality = 0;
+        }
+        if board.make.registered && app.functionality == 1 {
             board.after(REGISTER, Event::Registered);
         }
+        app.download_again(board);
         app
     }
 
@@ -124,13 +131,10 @@ impl App {
                 }
             }
             Event::TakeResult => self.take_result(board),
-            Event::SayEnd => self.speak(board, voice::end(self.result)),
+            Event::SayEnd => self.say_end(board),
             Event::Answer => self.answer(board),
             Event::CommandSaved => self.go_on(board),
-            Event::HandOver => self.hand_over(board),
-            Event::TriggerWritten => board.after(START_TO_RESET, Event::Restart),
-            Event::Downloaded => self.downloaded(board),
-            _ => self.happen_to_download(board, event),
+            _ => self.happen_to_update(board, event),
         }
     }
 
@@ -148,40 +152,6 @@ impl App {
             Some(own) if own == rate => self.take(board, bytes),
             Some(own) => self.take(board, &voice::garbled(bytes, rate, own)),
             None => self.recognise(board, bytes, rate),
-        }
-    }
-
-    /// The connection came about.
-    pub(super) fn connected(&mut self, board: &mut Board) {
-        if let Update::Downloading(download) = &mut self.update {
-            download.connected(board);
-        }
-    }
-
-    /// Bytes came from the connection.
-    pub(super) fn received(&mut self, board: &mut Board, bytes: &[u8]) {
-        let Update::Downloading(download) = &mut self.update else {
-            return;
-        };
-        let standing = download.received(board, bytes);
-        let manner = board.make.manner;
-        loop {
-            let Update::Downloading(download) = &mut self.update else {
-                return;
-            };
-            let Some(percent) = download.next_percent(manner.downloads_every_percent) else {
-                break;
-            };
-            self.speak(board, voice::downloading(&manner, percent));
-        }
-        self.settle(board, standing);
-    }
-
-    /// The connection ended, or did not come about.
-    pub(super) fn disconnected(&mut self, board: &mut Board) {
-        if let Update::Downloading(download) = &mut self.update {
-            let standing = download.failed(board);
-            self.settle(board, standing);
         }
     }
 
@@ -246,245 +216,7 @@ impl App {
         line.drain(..at);
         self.lines.push_back(line);
         if self.lines.len() == 1 && self.running.is_none() {
-            board.after(ANSWER, Event::Answer);
-        }
-    }
-
-    fn answer(&mut self, board: &mut Board) {
-        let Some(line) = self.lines.pop_front() else {
-            return;
-        };
-        let commands = if line.len() > LINE_LEN_MAX {
-            vec![Err(CmeError::IncorrectParameters)]
-        } else {
-            command::read(&line)
-        };
-        self.running = Some(Running {
-            commands: commands.into(),
-            afterwards: None,
-        });
-        self.go_on(board);
-    }
-
-    /// Carries out the commands of the line, until one has to wait for the flash.
-    fn go_on(&mut self, board: &mut Board) {
-        while let Some(running) = &mut self.running {
-            match running.commands.pop_front() {
-                None => {
-                    let deed = running.afterwards.take();
-                    self.running = None;
-                    self.speak(board, voice::OK);
-                    if let Some(deed) = deed {
-                        self.do_afterwards(board, deed);
-                    }
-                }
-                Some(Ok(command)) => {
-                    if let Err(refusal) = self.carry_out(board, command) {
-                        self.refuse(board, refusal);
-                    } else if board.is_to_happen(Event::CommandSaved) {
-                        return;
-                    }
-                }
-                Some(Err(refusal)) => self.refuse(board, refusal),
-            }
-        }
-        if !self.lines.is_empty() {
-            board.after(ANSWER, Event::Answer);
-        }
-    }
-
-    fn refuse(&mut self, board: &mut Board, refusal: CmeError) {
-        self.running = None;
-        self.speak(board, voice::refusal(self.settings.cmee, refusal));
-    }
-
-    fn carry_out(&mut self, board: &mut Board, command: Command) -> Result<(), CmeError> {
-        let afterwards = match command {
-            Command::Attention | Command::Accept => None,
-            Command::Say(text) => {
-                self.speak(board, voice::information(text));
-                None
-            }
-            Command::Ask(question) => {
-                let text = self.tell(board, question);
-                self.speak(board, voice::information(&text));
-                None
-            }
-            Command::Identify => {
-                let version = board.layout.version(&board.flash).unwrap_or_default();
-                self.speak(board, voice::ati(&version));
-                None
-            }
-            Command::Echo(echo) => {
-                self.settings.echo = echo;
-                None
-            }
-            Command::SetCmee(cmee) => {
-                self.settings.cmee = cmee;
-                None
-            }
-            Command::SetCfun(functionality) => {
-                self.set_functionality(board, functionality);
-                None
-            }
-            Command::SaveProfile => {
-                self.save(board, self.settings.clone());
-                None
-            }
-            Command::SetApn(apn) => {
-                // The APN is kept at once; the rest of what is saved stays as it was.
-                self.settings.apn.clone_from(&apn);
-                let saved = board
-                    .layout
-                    .saved(&board.flash)
-                    .unwrap_or_else(|| Saved::factory(board.make.factory_rate));
-                self.save(board, Saved { apn, ..saved });
-                None
-            }
-            Command::SetRate(rate) => Some(Deed::SetRate(rate)),
-            Command::Reset => Some(Deed::Reset),
-            Command::PowerDown => Some(Deed::PowerDown),
-            Command::Download(url) => match self.update {
-                Update::Idle => Some(Deed::Download(url)),
-                _ => return Err(CmeError::NotAllowed),
-            },
-        };
-        if let (Some(deed), Some(running)) = (afterwards, &mut self.running) {
-            running.afterwards = Some(deed);
-        }
-        Ok(())
-    }
-
-    fn save(&self, board: &mut Board, saved: Saved) {
-        let operations = board.layout.save(&board.flash, &saved);
-        board.write_all(operations, Event::CommandSaved);
-    }
-
-    fn tell(&self, board: &Board, question: Question) -> String {
-        let registered = self.registered;
-        match question {
-            Question::Revision => {
-                let version = board.layout.version(&board.flash).unwrap_or_default();
-                format!("Revision: {version}")
-            }
-            Question::Imei => format!("+CGSN: {}", board.make.imei),
-            Question::ImeiAlone => board.make.imei.clone(),
-            Question::SignalQuality if registered => String::from("+CESQ: 47,6,255,255,0,54"),
-            Question::SignalQuality => String::from("+CESQ: 99,99,255,255,255,255"),
-            Question::Registration if registered => String::from("+CEREG: 0,1"),
-            Question::Registration if self.functionality == 1 => String::from("+CEREG: 0,2"),
-            Question::Registration => String::from("+CEREG: 0,0"),
-            Question::Attachment => format!("+CGATT: {}", u8::from(registered)),
-            Question::Address if registered => String::from("+CGPADDR: 1,101.43.5.1"),
-            Question::Address => String::from("+CGPADDR: 1"),
-            Question::Sim => String::from("+CPIN: READY"),
-            Question::Operator if registered => String::from("+COPS: 0,2,\"46011\",9"),
-            Question::Operator => String::from("+COPS: 0"),
-            Question::Functionality => format!("+CFUN: {}", self.functionality),
-            Question::ErrorFormat => format!("+CMEE: {}", self.settings.cmee),
-            Question::Rate => match self.settings.rate {
-                Rate::Auto => String::from("+IPR: 0"),
-                Rate::Fixed(rate) => format!("+IPR: {rate}"),
-            },
-            Question::Apn => format!("+CGDCONT: 1,\"IP\",\"{}\",,0,0", self.settings.apn),
-            Question::DefaultApn => format!("+QCGDEFCONT: \"IP\",\"{}\"", self.settings.apn),
-            Question::Connection => format!("+CSCON: 0,{}", u8::from(registered)),
-        }
-    }
-
-    fn set_functionality(&mut self, board: &mut Board, functionality: u8) {
-        self.functionality = functionality;
-        board.cancel(Event::Registered);
-        if functionality != 1 {
-            self.registered = false;
-            if let Update::Downloading(download) = &mut self.update {
-                download.close(board);
-                self.settle(board, Standing::Ended(voice::HTTP_NETWORK_DEACTIVATED));
-            }
-        } else if board.make.registered && !self.registered {
-            board.after(REGISTER, Event::Registered);
-        }
-    }
-
-    fn do_afterwards(&mut self, board: &mut Board, deed: Deed) {
-        match deed {
-            Deed::Reset => board.after(RESET, Event::Restart),
-            Deed::PowerDown => board.after(POWER_DOWN, Event::SwitchOff),
-            Deed::SetRate(rate) => {
-                // With autobaud, the rate in use counts as recognised until the next start.
-                self.recognised = self.rate();
-                self.settings.rate = rate;
-            }
-            Deed::Download(url) => {
-                // Straight after `OK`, before the network is looked at.
-                let manner = board.make.manner;
-                self.speak(board, voice::http_start(&manner));
-                let mut download = Download::new(url, self.partial.take());
-                let standing = download.poll_bearer(board, self.registered);
-                self.update = Update::Downloading(download);
-                self.settle(board, standing);
-            }
-        }
-    }
-
-    fn happen_to_download(&mut self, board: &mut Board, event: Event) {
-        let registered = self.registered;
-        let Update::Downloading(download) = &mut self.update else {
-            return;
-        };
-        let standing = match event {
-            Event::PollBearer => download.poll_bearer(board, registered),
-            Event::ConnectTimeout | Event::ReadTimeout => download.failed(board),
-            Event::Connect => {
-                download.connect(board);
-                Standing::Going
-            }
-            Event::Read => {
-                download.read(board);
-                Standing::Going
-            }
-            _ => Standing::Going,
-        };
-        self.settle(board, standing);
-    }
-
-    /// Reports a download that is over.
-    fn settle(&mut self, board: &mut Board, standing: Standing) {
-        let (Standing::Ended(http_err), Update::Downloading(download)) = (standing, &self.update)
-        else {
-            return;
-        };
-        self.partial = download.partial();
-        self.update = Update::Idle;
-        self.speak(board, voice::http_end(http_err));
-    }
-
-    fn downloaded(&mut self, board: &mut Board) {
-        if let Update::Downloading(download) = &self.update {
-            let package_len = download.len();
-            self.update = Update::HandingOver { package_len };
-            self.speak(board, voice::http_end(voice::HTTP_DOWNLOADED));
-            board.after(HAND_OVER, Event::HandOver);
-        }
-    }
-
-    /// `START` is said before the trigger is written; the reset follows.
-    fn hand_over(&mut self, board: &mut Board) {
-        if let Update::HandingOver { package_len } = self.update {
-            self.speak(board, voice::FOTA_START);
-            let trigger = board
-                .layout
-                .replace_control(Control::Trigger { package_len });
-            board.write_all(trigger, Event::TriggerWritten);
-        }
-    }
-
-    /// A result is taken away before it is said: one that is lost then is lost for good.
-    fn take_result(&mut self, board: &mut Board) {
-        if let Control::Status { err } = board.layout.control_record(&board.flash) {
-            self.result = err;
-            let erase = board.layout.erase_control();
-            board.write(erase, Some(Event::SayEnd));
+            self.answer_soon(board);
         }
     }
 }

@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::Rate;
+use super::crime::Memory;
 use super::flash::{Flash, Noise, Operation};
 use super::layout::Layout;
 use super::manner::Manner;
+use super::{Defect, Rate};
 
 /// How a module differs from the next one on the shelf.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub(super) struct Make {
     pub(super) imei: String,
     pub(super) registered: bool,
     pub(super) factory_rate: Rate,
+    pub(super) defects: Vec<Defect>,
 }
 
 /// Something the module does to the world.
@@ -108,6 +110,8 @@ pub(super) enum Event {
     HandOver,
     /// The trigger is in the flash.
     TriggerWritten,
+    /// Something unlawful is due.
+    Misbehave,
 }
 
 #[derive(Clone, Debug)]
@@ -124,6 +128,7 @@ pub(super) struct Board {
     pub(super) make: Make,
     pub(super) flash: Flash,
     pub(super) layout: Layout,
+    pub(super) memory: Memory,
     pub(super) now: Duration,
     pub(super) outputs: VecDeque<Output>,
     noise: Noise,
@@ -145,6 +150,7 @@ impl Board {
             make,
             flash,
             layout,
+            memory: Memory::default(),
             now: Duration::ZERO,
             outputs: VecDeque::new(),
             noise: Noise(seed),
@@ -278,6 +284,11 @@ impl Board {
             self.vdd_ext = up;
             self.outputs.push_back(Output::VddExt(up));
         }
+    }
+
+    /// Whether this is wrong with the module.
+    pub(super) fn has(&self, defect: Defect) -> bool {
+        self.make.defects.contains(&defect)
     }
 
     pub(super) fn random(&mut self) -> u64 {

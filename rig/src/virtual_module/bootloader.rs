@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::Defect;
 use super::board::{Board, Event};
 use super::flash::Operation;
-use super::layout::{Control, Mark};
-use super::manner::Density;
+use super::layout::{Control, Mark, Saved};
+use super::manner::{Density, UpdateFields};
 use super::voice::{self, BOOT_RATE};
 use crate::delta::{self, PAGE, Package, PackageError, PageSource, SECTOR};
 
@@ -40,7 +41,6 @@ pub(super) struct Bootloader {
     resumes: bool,
     package_len: u32,
     update: Option<Update>,
-    err: u8,
 }
 
 /// What became of one step.
@@ -81,7 +81,21 @@ impl Bootloader {
     /// Looks for something to do.
     pub(super) fn load(&mut self, board: &mut Board) -> Boot {
         match board.layout.control_record(&board.flash) {
+            Control::Updating { .. } if self.gives_up(board) => return Boot::Dead,
+            Control::Updating { .. } if board.has(Defect::M50) || board.has(Defect::M51) => {
+                restore(board);
+                board.memory.again = board.has(Defect::M51);
+                board.flash.perform(&board.layout.erase_control());
+                board.after(APP_LOAD, Event::AppStart);
+            }
             Control::Updating { package_len } => {
+                board.memory.resumed = true;
+                if board.has(Defect::M80) {
+                    restore(board);
+                }
+                if board.has(Defect::M62) {
+                    reset_apn(board);
+                }
                 self.resumes = true;
                 self.package_len = package_len;
                 if board.make.manner.start_on_resume {
@@ -93,9 +107,13 @@ impl Bootloader {
                 self.package_len = package_len;
                 board.after(CHECK, Event::Check);
             }
-            Control::Nothing | Control::Status { .. } => {
+            control @ (Control::Nothing | Control::Status { .. }) => {
+                if control == Control::Nothing && board.has(Defect::M79) && board.memory.updated {
+                    restore(board);
+                }
                 let firmware = board.layout.firmware(&board.flash);
-                if delta::is_whole(&firmware) {
+                let unchecked = installs_unchecked(board) && delta::version(&firmware).is_some();
+                if delta::is_whole(&firmware) || unchecked {
                     board.after(APP_LOAD, Event::AppStart);
                 } else {
                     return Boot::Dead;
@@ -111,8 +129,22 @@ impl Bootloader {
             board.layout.package() * SECTOR,
             (self.package_len as usize).min(super::layout::PACKAGE_LEN_MAX),
         );
-        let package = match Package::parse(&bytes) {
+        board.memory.package_len = self.package_len;
+        if self.package_len == 0 && board.has(Defect::M60) {
+            self.pretend(board);
+            return self.finish(board, voice::FOTA_PACKAGE_INVALID);
+        }
+        let parse = if digest_is_skipped(board) {
+            Package::parse_without_digest
+        } else {
+            Package::parse
+        };
+        let package = match parse(&bytes) {
             Ok(package) => package,
+            Err(PackageError::Header(_)) if board.has(Defect::M25) => {
+                board.flash.perform(&Operation::Erase { sector: 0 });
+                return board.after(RESTART, Event::Restart);
+            }
             Err(PackageError::Header(_)) => return self.finish(board, voice::FOTA_PACKAGE_INVALID),
             Err(PackageError::Digest | PackageError::Record { .. }) => {
                 let err = board.make.manner.damaged_body;
@@ -127,8 +159,17 @@ impl Bootloader {
             return self.finish(board, voice::FOTA_PACKAGE_INVALID);
         }
         // An update that goes on finds neither base nor target, and asks for neither.
-        if !self.resumes && !package.base().is_at_start_of(&firmware) {
-            return self.finish(board, voice::FOTA_PACKAGE_MISMATCH);
+        let is_for_us = package.base().is_at_start_of(&firmware);
+        if !self.resumes && !is_for_us && !board.has(Defect::M40) && !board.has(Defect::M42) {
+            if board.has(Defect::M76) {
+                self.pretend(board);
+            }
+            let err = if board.has(Defect::M77) {
+                voice::FOTA_UPGRADED
+            } else {
+                voice::FOTA_PACKAGE_MISMATCH
+            };
+            return self.finish(board, err);
         }
         self.update = Some(Update {
             package,
@@ -171,7 +212,8 @@ impl Bootloader {
             return;
         };
         let firmware = board.layout.firmware(&board.flash);
-        let err = if update.package.target().is_at_start_of(&firmware) {
+        let right = update.package.target().is_at_start_of(&firmware);
+        let err = if right || installs_unchecked(board) {
             voice::FOTA_UPGRADED
         } else {
             voice::FOTA_CHUNK_DIGEST
@@ -179,11 +221,47 @@ impl Bootloader {
         self.finish(board, err);
     }
 
+    /// Whether a loss of power now interrupts something.
+    pub(super) fn is_updating(&self) -> bool {
+        self.update.is_some()
+    }
+
     /// Leaves a result for the application.
     fn finish(&mut self, board: &mut Board, err: u8) {
-        self.err = err;
+        let err = match err {
+            voice::FOTA_PACKAGE_MISMATCH if board.has(Defect::M43) => voice::FOTA_PACKAGE_INVALID,
+            voice::FOTA_PACKAGE_INVALID if board.has(Defect::M43) => voice::FOTA_PACKAGE_MISMATCH,
+            err => err,
+        };
+        if board.has(Defect::M44) {
+            restore(board);
+        }
+        if board.has(Defect::M87) {
+            board.say(voice::end(err), BOOT_RATE);
+        }
+        board.memory.resumed = false;
         let status = board.layout.replace_control(Control::Status { err });
         board.write_all(status, Event::ResultWritten);
+    }
+
+    /// Speaks of an update that there is not.
+    fn pretend(&self, board: &mut Board) {
+        let manner = board.make.manner;
+        for percent in 1..=3 {
+            board.say(
+                voice::updating(&manner, percent, manner.sections, 1),
+                BOOT_RATE,
+            );
+        }
+    }
+
+    /// Whether an interrupted update is where this module cannot go on.
+    fn gives_up(&self, board: &Board) -> bool {
+        let layout = board.layout;
+        let fatal = layout.firmware_sectors * 2 / 3;
+        let torn = layout.is_marked(&board.flash, fatal, Mark::Kept)
+            && !layout.is_marked(&board.flash, fatal, Mark::Written);
+        board.has(Defect::M54) && torn || board.has(Defect::M55) && board.memory.resumed
     }
 
     pub(super) fn result_written(&mut self, board: &mut Board) {
@@ -208,7 +286,16 @@ impl Update {
                 self.sector += 1;
                 self.pass_over(board, 2 * PAGES_PER_SECTOR);
             }
-            Next::Enter if layout.is_marked(&board.flash, sector, Mark::Kept) => {
+            Next::Enter
+                if layout.is_marked(&board.flash, sector, Mark::Kept) && board.has(Defect::M53) =>
+            {
+                self.sector += 1;
+                self.pass_over(board, 2 * PAGES_PER_SECTOR);
+            }
+            Next::Enter
+                if layout.is_marked(&board.flash, sector, Mark::Kept)
+                    && !board.has(Defect::M57) =>
+            {
                 *self.content = *board.flash.sector(layout.scratch());
                 self.next = Next::Erase;
                 self.pass_over(board, PAGES_PER_SECTOR);
@@ -231,6 +318,9 @@ impl Update {
             }
             Next::MarkKept => {
                 self.next = Next::Erase;
+                if board.has(Defect::M56) {
+                    board.write(layout.set_mark(sector, Mark::Written), None);
+                }
                 board.write(layout.set_mark(sector, Mark::Kept), Some(Event::Patch));
             }
             Next::Erase => {
@@ -333,10 +423,49 @@ impl Update {
             return;
         }
         self.said = Some((section, percent));
-        let manner = board.make.manner;
-        let line = voice::updating(&manner, percent, manner.sections, section);
-        board.say(line, BOOT_RATE);
+        let mut manner = board.make.manner;
+        let percent = match percent {
+            61 if board.has(Defect::M66) => 40,
+            percent => percent,
+        };
+        let (total, current) = if board.has(Defect::M08) {
+            (3, 2)
+        } else {
+            (manner.sections, section)
+        };
+        if percent > 50 && board.has(Defect::M82) {
+            manner.update_fields = UpdateFields::One;
+        }
+        board.say(voice::updating(&manner, percent, total, current), BOOT_RATE);
     }
+}
+
+/// Puts the firmware back that was there before the update, in no time, as only a defect can.
+fn restore(board: &mut Board) {
+    if let Some(before) = board.memory.before.take() {
+        board.flash.install(0, &before);
+    }
+}
+
+fn reset_apn(board: &mut Board) {
+    if let Some(saved) = board.layout.saved(&board.flash) {
+        let apn = String::from("reset");
+        for operation in board.layout.save(&board.flash, &Saved { apn, ..saved }) {
+            board.flash.perform(&operation);
+        }
+    }
+}
+
+fn digest_is_skipped(board: &Board) -> bool {
+    board.has(Defect::M40) || board.has(Defect::M41) || board.memory.unchecked
+}
+
+/// Whether what was written is taken on trust.
+fn installs_unchecked(board: &Board) -> bool {
+    digest_is_skipped(board)
+        || [Defect::M42, Defect::M53, Defect::M56, Defect::M57]
+            .iter()
+            .any(|&defect| board.has(defect))
 }
 
 impl delta::Side {

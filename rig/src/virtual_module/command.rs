@@ -1,7 +1,7 @@
 //! What a host may say: command lines, taken apart. What is done about them is `app`'s affair.
 
 use super::Rate;
-use super::url::Url;
+use super::url::{Limits, Url};
 use super::voice::{CmeError, FIXED_RATES};
 
 /// One command of a command line.
@@ -33,6 +33,8 @@ pub(super) enum Command {
     Reset,
     /// `AT+QPOWD=0`.
     PowerDown,
+    /// `AT+QFOTADL=?`.
+    TestDownload,
     /// `AT+QFOTADL=<httpURL>`.
     Download(Url),
 }
@@ -60,14 +62,14 @@ pub(super) enum Question {
 
 /// Takes a command line apart, from its `AT` on and without its CR. Each part is a command or
 /// the reason for which it is refused; nothing after a refusal is looked at.
-pub(super) fn read(line: &[u8]) -> Vec<Result<Command, CmeError>> {
+pub(super) fn read(line: &[u8], limits: &Limits) -> Vec<Result<Command, CmeError>> {
     let mut rest = line.get(2..).unwrap_or_default().trim_ascii();
     if rest.is_empty() {
         return vec![Ok(Command::Attention)];
     }
     let mut commands = Vec::new();
     while !rest.is_empty() {
-        let (command, after) = next(rest);
+        let (command, after) = next(rest, limits);
         let refused = command.is_err();
         commands.push(command);
         if refused {
@@ -80,7 +82,7 @@ pub(super) fn read(line: &[u8]) -> Vec<Result<Command, CmeError>> {
 
 /// The first command of `rest`, and what follows it. Extended commands end at a `;` outside of
 /// quotes; basic ones follow each other without.
-fn next(rest: &[u8]) -> (Result<Command, CmeError>, &[u8]) {
+fn next<'a>(rest: &'a [u8], limits: &Limits) -> (Result<Command, CmeError>, &'a [u8]) {
     if rest.starts_with(b"+") {
         let mut quoted = false;
         let end = rest.iter().position(|&byte| {
@@ -88,7 +90,7 @@ fn next(rest: &[u8]) -> (Result<Command, CmeError>, &[u8]) {
             byte == b';' && !quoted
         });
         let (command, after) = rest.split_at(end.unwrap_or(rest.len()));
-        return (extended(command.trim_ascii_end()), after);
+        return (extended(command.trim_ascii_end(), limits), after);
     }
     match rest {
         [b'E' | b'e', b'0', after @ ..] => (Ok(Command::Echo(false)), after),
@@ -105,7 +107,7 @@ fn next(rest: &[u8]) -> (Result<Command, CmeError>, &[u8]) {
     }
 }
 
-fn extended(command: &[u8]) -> Result<Command, CmeError> {
+fn extended(command: &[u8], limits: &Limits) -> Result<Command, CmeError> {
     use Command::{Accept, Ask, Say};
     use Question as Q;
 
@@ -154,8 +156,8 @@ fn extended(command: &[u8]) -> Result<Command, CmeError> {
         (b"+QSCLK" | b"+CPSMS", [b'=', b'0'..=b'2']) => Ok(Accept),
         (b"+QRST", b"=1") => Ok(Command::Reset),
         (b"+QPOWD", b"=0") => Ok(Command::PowerDown),
-        (b"+QFOTADL", b"=?") => Ok(Accept),
-        (b"+QFOTADL", [b'=', argument @ ..]) => Url::read(argument)
+        (b"+QFOTADL", b"=?") => Ok(Command::TestDownload),
+        (b"+QFOTADL", [b'=', argument @ ..]) => Url::read(argument, limits)
             .map(Command::Download)
             .ok_or(CmeError::IncorrectParameters),
         (
@@ -213,14 +215,14 @@ mod tests {
     #[case("AT+IPR=9601", &[Err(CmeError::IncorrectParameters)])]
     #[case("AT+CGDCONT=1,\"IP\",\"iot\"", &[Ok(Command::SetApn(String::from("iot")))])]
     fn a_line_is_taken_apart(#[case] line: &str, #[case] commands: &[Result<Command, CmeError>]) {
-        assert_eq!(read(line.as_bytes()), commands);
+        assert_eq!(read(line.as_bytes(), &Limits::default()), commands);
     }
 
     #[test]
     fn a_semicolon_in_quotes_is_part_of_a_url() {
         let line = b"AT+QFOTADL=\"http://h/a-b&;|.zip\";+CFUN?";
         assert!(matches!(
-            &read(line)[..],
+            &read(line, &Limits::default())[..],
             [Ok(Command::Download(url)), Ok(Command::Ask(Question::Functionality))]
                 if url.text == "http://h/a-b&;|.zip"
         ));
@@ -229,9 +231,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_line_can_be_read(line in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = read(&[b"AT", &line[..]].concat());
-            let _ = read(&[b"AT+QFOTADL=", &line[..]].concat());
-            let _ = read(&[b"AT+CGDCONT=1,", &line[..]].concat());
+            let _ = read(&[b"AT", &line[..]].concat(), &Limits::default());
+            let _ = read(&[b"AT+QFOTADL=", &line[..]].concat(), &Limits::default());
+            let _ = read(&[b"AT+CGDCONT=1,", &line[..]].concat(), &Limits::default());
         }
     }
 }

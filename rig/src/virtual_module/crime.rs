@@ -1,35 +1,180 @@
 //! Unlawful behaviour, on request: what a judge must be able to catch.
 //!
 //! Another type than the manners of [`super::manner`], so that none is switched on by accident.
+//! `M` is a defect of the module, `H` a lie of the rig around it. Ids are stable: add, never
+//! renumber. What each does is done where the lawful deed is done, behind a question for it.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A defect that the module can be given, by its stable id (`M20`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Defect {
-    id: &'static str,
-    description: &'static str,
+use super::url::Url;
+use crate::delta::{self, SECTOR};
+
+macro_rules! defects {
+    ($($id:ident $description:literal)*) => {
+        /// A defect that the module, or the rig it lives in, can be given, by its id (`M20`).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Defect {
+            $(#[doc = $description] $id,)*
+        }
+
+        impl Defect {
+            /// Every defect that there is.
+            pub const ALL: &'static [Self] = &[$(Self::$id,)*];
+
+            /// The id, such as `M20`.
+            pub fn id(self) -> &'static str {
+                match self {
+                    $(Self::$id => stringify!($id),)*
+                }
+            }
+
+            /// What is wrong with a module that has it, in one line.
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Self::$id => $description,)*
+                }
+            }
+        }
+    };
 }
 
-impl Defect {
-    /// Every defect that there is.
-    pub const ALL: &'static [Self] = &[];
+defects! {
+    // Messages.
+    M01 "`HTTPEND,0` comes although `DOWNLOADING` never reached 100"
+    M02 "`START` comes after a failed download"
+    M03 "the percentage falls within a download"
+    M04 "the percentage runs ahead of what was downloaded"
+    M05 "a percentage of 255"
+    M06 "no `HTTPSTART`"
+    M07 "`AT+QFOTADL` is answered after more than 300 ms"
+    M08 "`<total_num>` and `<current_bin>` are not 1"
+    M09 "no `END` at a fixed rate"
+    M10 "`END` comes again at every later boot"
+    M11 "`END` comes before `RDY`"
+    M12 "with autobaud the result is lost and the version cannot be read either"
+    M13 "a URL of 256 bytes is accepted"
+    M14 "`HTTP://` is refused, and the port is 8080 where none is given"
+    M15 "an `https` URL is accepted and then nothing happens"
+    M16 "a second `AT+QFOTADL` during a download begins a second download"
+    // Download.
+    M20 "a connection that ends early counts as a complete download"
+    M21 "a connection that is reset counts as a complete download"
+    M22 "no limit to the wait for bytes"
+    M23 "no limit to the wait for a connection"
+    M24 "redirects are followed for ever"
+    M25 "the body of a 404 is downloaded, and what is no package is written over the firmware"
+    M26 "a download that was gone on with is installed unchecked"
+    M27 "a server that ignores the range has its whole answer appended"
+    M29 "the chunk headers of a chunked answer end up in the package"
+    M30 "bytes beyond the declared length end up in the package"
+    M32 "a header beyond bounds restarts the module"
+    M33 "after 20 failed downloads every download fails"
+    M35 "it connects again after the download is over"
+    // Integrity.
+    M40 "no digest and no base is checked"
+    M41 "the header is checked, the rest of the package is not"
+    M42 "the base is not checked"
+    M43 "254 and 255 are exchanged"
+    M44 "`END,0` comes and the old firmware is still there"
+    M46 "a package that is too large destroys the saved settings"
+    // Power.
+    M50 "after a cut in `UPDATING` the old firmware is back and nothing is said"
+    M51 "after a cut in `UPDATING` the package is downloaded again"
+    M53 "the sector that a cut tore is not written again"
+    M54 "a cut while one certain sector is written is the end"
+    M55 "a second cut, while the update goes on after a first, is the end"
+    M56 "a sector is marked as written before it is"
+    M57 "a sector that a cut tore is patched again from what it has become"
+    M60 "a cut in `DOWNLOADING` is followed by an update from half a package"
+    M62 "an interrupted update resets the APN"
+    M63 "after nine interrupted updates every download fails"
+    // More of each.
+    M64 "`END` comes twice"
+    M65 "a URL of 255 bytes is refused"
+    M66 "the percentage falls within one boot of an update"
+    M67 "`UPDATING` goes on after `END`"
+    M68 "nothing follows `HTTPEND,0`"
+    M69 "it restarts in the middle of a download"
+    M70 "a good update ends with an undocumented `<err>`"
+    M71 "a failed download ends with an undocumented `<http_err>`"
+    M72 "`AT+QFOTADL` has no final result code"
+    M73 "an unknown message comes in the middle of a download"
+    M74 "an update changes the IMEI"
+    M75 "after an update it is not registered any more, and its radio is off"
+    M76 "`UPDATING` comes before a package for another base is refused"
+    M77 "a package for another base ends with `END,0`"
+    M79 "the second start after an update is on the old firmware again"
+    M80 "the resume marker is not cleared: the next start updates once more"
+    M82 "the spelling of `UPDATING` changes in the middle"
+    M83 "`AT+QFOTADL=?` is refused"
+    M84 "ports 0 and 65536 are accepted"
+    M85 "a URL without quotes is accepted"
+    M87 "`END` comes without a restart after the last `UPDATING`"
+    M88 "it restarts once more after `END`"
+    M89 "`ATI` and `AT+CGMR` tell different versions"
+    M90 "a failed update leaves error reports switched on"
+    // The rig.
+    H01 "the relay is stuck on: VBAT is never cut, and reads back as connected"
+    H03 "the module is fed through its UART: it lives on without VBAT"
+    H04 "VBAT is cut three seconds late"
+    H07 "the console drops bytes"
+    H10 "the answer to `ATI` comes from a cache"
+    H14 "the module has the next firmware already"
+    H15 "it is another module: its IMEI is another"
+}
 
-    /// The id, such as `M20`.
-    pub fn id(self) -> &'static str {
-        self.id
-    }
+/// What a defective module remembers outside of its flash, over any loss of power. A healthy
+/// one never looks at it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    /// Updates that a loss of power interrupted.
+    pub(super) interrupted: u8,
+    /// Whether the package that waits is not to be checked.
+    pub(super) unchecked: bool,
+    /// Where the last package came from.
+    pub(super) url: Option<Url>,
+    /// Whether to download it again at the next start.
+    pub(super) again: bool,
+    /// The firmware before the last update.
+    pub(super) before: Option<Vec<u8>>,
+    /// The length of the last package.
+    pub(super) package_len: u32,
+    /// Whether an update has gone on after a cut already.
+    pub(super) resumed: bool,
+    /// What `ATI` answered first.
+    pub(super) ati: Option<String>,
+    /// Whether an update has ended in this life.
+    pub(super) updated: bool,
+}
 
-    /// What is wrong with a module that has it, in one line.
-    pub fn description(self) -> &'static str {
-        self.description
-    }
+/// The firmware after `image`: its version counted up, its body made anew.
+pub(super) fn next_firmware(image: &[u8]) -> Vec<u8> {
+    /// The seed of the images in `fixtures/packages`, so that theirs is met.
+    const SEED: u64 = 26;
+    let version = delta::version(image).unwrap_or("BC26NBR01A00");
+    let (stem, digit) = version.split_at(version.len() - 1);
+    let next = digit.parse().map_or(1, |digit: u8| (digit + 1) % 10);
+    let len = image.len().next_multiple_of(SECTOR).max(SECTOR);
+    delta::image(&format!("{stem}{next}"), SEED, len)
+}
+
+/// An IMEI that is not this one, of the same length.
+pub(super) fn other_imei(imei: &str) -> String {
+    imei.chars()
+        .map(|digit| {
+            if digit == '9' {
+                '0'
+            } else {
+                char::from(digit as u8 + 1)
+            }
+        })
+        .collect()
 }
 
 impl fmt::Display for Defect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.id)
+        f.write_str(self.id())
     }
 }
 
@@ -40,7 +185,7 @@ impl FromStr for Defect {
         Self::ALL
             .iter()
             .copied()
-            .find(|defect| defect.id == id)
+            .find(|defect| defect.id() == id)
             .ok_or_else(|| UnknownDefect {
                 found: id.to_owned(),
             })
@@ -52,4 +197,25 @@ impl FromStr for Defect {
 #[error("unknown defect `{found}`: `hil module --list-defects` prints those there are")]
 pub struct UnknownDefect {
     found: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_is_written_and_belongs_to_one_defect() {
+        for (index, defect) in Defect::ALL.iter().enumerate() {
+            assert_eq!(defect.to_string().parse(), Ok(*defect));
+            assert!(
+                Defect::ALL[..index]
+                    .iter()
+                    .all(|other| other.id() != defect.id())
+            );
+        }
+        assert_eq!(
+            "M00".parse::<Defect>().unwrap_err().to_string(),
+            "unknown defect `M00`: `hil module --list-defects` prints those there are"
+        );
+    }
 }

@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use super::Defect;
 use super::board::{Board, Event, Output};
 use super::flash::Operation;
-use super::http::{Answer, Head, request};
-use super::layout::{PACKAGE_LEN_MAX, pages};
+use super::http::{Answer, BadHead, Head, request};
+use super::layout::{PACKAGE_LEN_MAX, Saved, pages};
 use super::url::{Place, Url};
 use super::voice;
 use crate::delta::SECTOR;
@@ -57,8 +58,23 @@ enum Exchange {
     None,
     Connecting,
     Head(Head),
-    Body { total: usize },
+    Body {
+        total: usize,
+    },
+    /// A body without end, as no healthy module reads one: what comes is the package.
+    Endless,
     Complete,
+}
+
+/// How a connection was lost, or did not come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// The peer ended it in order.
+    Ended,
+    /// The peer, or the network, broke it.
+    Reset,
+    /// It was waited for too long.
+    Timeout,
 }
 
 /// How a download stands after something happened to it.
@@ -135,7 +151,9 @@ impl Download {
                 host: host.clone(),
                 port: *port,
             });
-            board.after(CONNECT_TIMEOUT, Event::ConnectTimeout);
+            if !board.has(Defect::M23) {
+                board.after(CONNECT_TIMEOUT, Event::ConnectTimeout);
+            }
         }
     }
 
@@ -153,7 +171,9 @@ impl Download {
 
     pub(super) fn read(&mut self, board: &mut Board) {
         self.reads = true;
-        board.after(READ_TIMEOUT, Event::ReadTimeout);
+        if !board.has(Defect::M22) {
+            board.after(READ_TIMEOUT, Event::ReadTimeout);
+        }
     }
 
     pub(super) fn received(&mut self, board: &mut Board, bytes: &[u8]) -> Standing {
@@ -170,42 +190,106 @@ impl Download {
                 match head.push(byte) {
                     Ok(None) => {}
                     Ok(Some(answer)) => break answer,
+                    Err(BadHead::TooLong) if board.has(Defect::M32) => {
+                        board.after(Duration::ZERO, Event::Restart);
+                        return Standing::Going;
+                    }
                     Err(_) => return self.failed(board),
                 }
             };
-            if answer.status == 404 {
-                self.close(board);
-                return Standing::Ended(voice::HTTP_DOWNLOAD_FAILED);
+            match self.judge_answer(board, answer) {
+                Ok(exchange) => self.exchange = exchange,
+                Err(standing) => return standing,
             }
-            let Some(total) = self.total(answer) else {
-                return self.failed(board);
-            };
-            self.exchange = Exchange::Body { total };
         }
-        let Exchange::Body { total } = self.exchange else {
-            return Standing::Going;
-        };
         // Bytes beyond the declared length are no part of the package.
-        let take = rest.len().min(total - self.position);
+        let left = match self.exchange {
+            Exchange::Body { total } => total - self.position,
+            Exchange::Endless => PACKAGE_LEN_MAX - self.position,
+            _ => return Standing::Going,
+        };
+        let take = rest.len().min(left);
         self.store(board, &rest[..take]);
-        if self.position == total {
-            self.exchange = Exchange::Complete;
-            board.outputs.push_back(Output::Close);
-            board.after(
-                board.work_left().max(on_the_link(bytes.len())),
-                Event::Downloaded,
-            );
-        } else {
-            self.read_on(board, bytes.len());
+        let link = on_the_link(bytes.len());
+        match self.exchange {
+            Exchange::Body { total } if self.position == total => {
+                if board.has(Defect::M30) {
+                    self.store_beyond(board, &rest[take..]);
+                    self.exchange = Exchange::Endless;
+                    self.read_on(board, bytes.len());
+                } else {
+                    self.complete(board, link);
+                }
+            }
+            _ => self.read_on(board, bytes.len()),
         }
         Standing::Going
+    }
+
+    /// What an answer is good for, or how the download stands without it.
+    fn judge_answer(&mut self, board: &mut Board, answer: Answer) -> Result<Exchange, Standing> {
+        match answer.status {
+            404 if board.has(Defect::M25) => {
+                let Some(total) = answer.content_length.filter(|&len| len > 0) else {
+                    self.complete(board, Duration::ZERO);
+                    return Err(Standing::Going);
+                };
+                return Ok(Exchange::Body { total });
+            }
+            404 => {
+                self.close(board);
+                return Err(Standing::Ended(voice::HTTP_DOWNLOAD_FAILED));
+            }
+            300..400 if board.has(Defect::M24) => self.attempts = 0,
+            200 if answer.chunked && board.has(Defect::M29) => return Ok(Exchange::Endless),
+            200 if self.position > 0 && board.has(Defect::M27) => {
+                let len = answer.content_length.unwrap_or(0);
+                let total = (self.position + len).min(PACKAGE_LEN_MAX);
+                return Ok(Exchange::Body { total });
+            }
+            206 if self.position > 0 => {
+                board.memory.unchecked = board.has(Defect::M26);
+            }
+            _ => {}
+        }
+        if board.has(Defect::M46)
+            && answer
+                .content_length
+                .is_some_and(|len| len > PACKAGE_LEN_MAX)
+        {
+            let factory = Saved::factory(board.make.factory_rate);
+            let saved = board
+                .layout
+                .saved(&board.flash)
+                .unwrap_or_else(|| factory.clone());
+            let apn = factory.apn.chars().rev().collect();
+            for operation in board.layout.save(&board.flash, &Saved { apn, ..saved }) {
+                board.write(operation, None);
+            }
+        }
+        match self.total(answer) {
+            Some(total) => Ok(Exchange::Body { total }),
+            None => Err(self.failed(board)),
+        }
+    }
+
+    /// All is here, once the link and the flash are through with it.
+    fn complete(&mut self, board: &mut Board, link: Duration) {
+        self.close(board);
+        self.exchange = Exchange::Complete;
+        board.after(board.work_left().max(link), Event::Downloaded);
+    }
+
+    fn store_beyond(&mut self, board: &mut Board, bytes: &[u8]) {
+        let room = PACKAGE_LEN_MAX - self.position;
+        self.store(board, &bytes[..bytes.len().min(room)]);
     }
 
     /// The next percentage to say, if one is due: each, or the latest only.
     pub(super) fn next_percent(&mut self, every: bool) -> Option<u8> {
         let total = match self.exchange {
             Exchange::Body { total } => total,
-            Exchange::Complete => self.position,
+            Exchange::Complete | Exchange::Endless => self.position,
             _ => return None,
         };
         let reached = (self.position * 100 / total.max(1)) as u8;
@@ -217,7 +301,21 @@ impl Download {
     }
 
     /// The connection came to nothing, or to its end: another attempt, while there are any.
-    pub(super) fn failed(&mut self, board: &mut Board) -> Standing {
+    pub(super) fn lost(&mut self, board: &mut Board, loss: Loss) -> Standing {
+        let taken_for_complete = match (&self.exchange, loss) {
+            (Exchange::Endless, _) => true,
+            (Exchange::Body { .. }, Loss::Ended) => board.has(Defect::M20),
+            (Exchange::Body { .. }, Loss::Reset) => board.has(Defect::M21),
+            _ => false,
+        };
+        if taken_for_complete {
+            self.complete(board, Duration::ZERO);
+            return Standing::Going;
+        }
+        self.failed(board)
+    }
+
+    fn failed(&mut self, board: &mut Board) -> Standing {
         if matches!(self.exchange, Exchange::None | Exchange::Complete) {
             return Standing::Going;
         }
@@ -241,7 +339,10 @@ impl Download {
     }
 
     fn attempt(&mut self, board: &mut Board) -> Standing {
-        if self.attempts == ATTEMPTS || self.url.place == Place::OutOfReach {
+        if self.url.place == (Place::OutOfReach { secure: true }) && board.has(Defect::M15) {
+            return Standing::Going;
+        }
+        if self.attempts == ATTEMPTS || matches!(self.url.place, Place::OutOfReach { .. }) {
             return Standing::Ended(voice::HTTP_DOWNLOAD_FAILED);
         }
         self.attempts += 1;

@@ -20,6 +20,8 @@ pub enum Web {
     Package(Arc<[u8]>),
     /// Says exactly this once it has been asked, and closes.
     Says(Arc<[u8]>),
+    /// Says exactly this once it has been asked, and resets the connection.
+    Breaks(Arc<[u8]>),
     /// Accepts, and never says anything.
     Silent,
     /// Refuses the connection.
@@ -60,7 +62,7 @@ enum Connection {
     Open {
         reply: Vec<u8>,
         sent: usize,
-        closes: bool,
+        ends: Option<Network<'static>>,
     },
 }
 
@@ -240,10 +242,11 @@ impl InProcess {
 
     fn answer(&mut self, request: &[u8]) {
         let request = String::from_utf8_lossy(request).into_owned();
-        let (reply, closes) = match &self.web {
-            Web::Package(package) => (serve(package, &request), true),
-            Web::Says(bytes) => (bytes.to_vec(), true),
-            Web::Silent | Web::Refuses | Web::Absent => (Vec::new(), false),
+        let (reply, ends) = match &self.web {
+            Web::Package(package) => (serve(package, &request), Some(Network::Disconnected)),
+            Web::Says(bytes) => (bytes.to_vec(), Some(Network::Disconnected)),
+            Web::Breaks(bytes) => (bytes.to_vec(), Some(Network::Broken)),
+            Web::Silent | Web::Refuses | Web::Absent => (Vec::new(), None),
         };
         let head = reply.windows(4).position(|window| window == b"\r\n\r\n");
         self.served.push(Served {
@@ -255,7 +258,7 @@ impl InProcess {
         self.connection = Connection::Open {
             reply,
             sent: 0,
-            closes,
+            ends,
         };
     }
 
@@ -267,15 +270,11 @@ impl InProcess {
                 Web::Absent => return,
                 Web::Refuses => {
                     self.connection = Connection::None;
-                    self.module.network(Network::Disconnected);
+                    self.module.network(Network::Broken);
                 }
                 _ => self.module.network(Network::Connected),
             },
-            Connection::Open {
-                reply,
-                sent,
-                closes,
-            } if appetite > 0 => {
+            Connection::Open { reply, sent, ends } if appetite > 0 => {
                 if *sent < reply.len() {
                     let end = (*sent + appetite).min(reply.len());
                     self.module.network(Network::Received(&reply[*sent..end]));
@@ -283,9 +282,9 @@ impl InProcess {
                     if let Some(served) = self.served.last_mut() {
                         served.delivered = (end + served.body).saturating_sub(reply.len());
                     }
-                } else if *closes {
+                } else if let Some(end) = *ends {
                     self.hang_up();
-                    self.module.network(Network::Disconnected);
+                    self.module.network(end);
                 }
             }
             Connection::Open { .. } | Connection::None => return,

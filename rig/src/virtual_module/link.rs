@@ -28,7 +28,10 @@ const RECEIVE_BUFFER: usize = 4096;
 pub(super) enum News<'a> {
     Connected,
     Received(&'a [u8]),
+    /// Ended in order.
     Disconnected,
+    /// Broken, or never there.
+    Broken,
 }
 
 /// The link, in whatever state it is.
@@ -157,7 +160,10 @@ impl Link {
                 }
                 let room = appetite.min(buffer.len());
                 match rustix::net::recv(&*socket, &mut buffer[..room], RecvFlags::empty()) {
-                    Ok((0, _)) => self.lost(),
+                    Ok((0, _)) => {
+                        self.state = State::Down;
+                        Some(News::Disconnected)
+                    }
                     Ok((len, _)) => Some(News::Received(&buffer[..len])),
                     Err(Errno::AGAIN | Errno::INTR) => None,
                     Err(_) => self.lost(),
@@ -189,7 +195,7 @@ impl Link {
 
     fn lost<'a>(&mut self) -> Option<News<'a>> {
         self.state = State::Down;
-        Some(News::Disconnected)
+        Some(News::Broken)
     }
 
     /// Names are looked up by the system, which may take its time: on a thread of their own.

@@ -9,10 +9,11 @@ use std::time::Duration;
 use super::app::App;
 use super::board::{Board, Event, Make, Output};
 use super::bootloader::{self, Boot, Bootloader};
+use super::download::Loss;
 use super::flash::Flash;
 use super::layout::{Layout, Saved};
 use super::voice::{self, BOOT_RATE};
-use super::{Rate, Settings};
+use super::{Defect, Rate, Settings, crime};
 
 /// VBAT stable before PWRKEY counts (M95 manual; the BC26's gives no figure).
 const VBAT_STABLE: Duration = Duration::from_millis(30);
@@ -32,8 +33,10 @@ pub enum Network<'a> {
     Connected,
     /// Bytes came; no more of them than [`Module::appetite`].
     Received(&'a [u8]),
-    /// The connection ended, in order or not, or never came about.
+    /// The connection ended in order.
     Disconnected,
+    /// The connection broke, or never came about.
+    Broken,
 }
 
 /// A module.
@@ -65,7 +68,11 @@ impl Module {
     pub fn new(settings: &Settings) -> Self {
         let layout = Layout::for_image(settings.image.len());
         let mut flash = Flash::new(layout.sectors());
-        flash.install(0, &settings.image);
+        if settings.defects.contains(&Defect::H14) {
+            flash.install(0, &crime::next_firmware(&settings.image));
+        } else {
+            flash.install(0, &settings.image);
+        }
         for operation in layout.save(&flash, &Saved::factory(settings.console)) {
             flash.perform(&operation);
         }
@@ -77,9 +84,14 @@ impl Module {
         let layout = Layout::for_image(settings.image.len());
         let make = Make {
             manner: settings.personality.manner(),
-            imei: settings.imei.clone(),
+            imei: if settings.defects.contains(&Defect::H15) {
+                crime::other_imei(&settings.imei)
+            } else {
+                settings.imei.clone()
+            },
             registered: settings.registered,
             factory_rate: Rate::Auto,
+            defects: settings.defects.clone(),
         };
         Self {
             board: Board::new(make, flash, layout, settings.seed),
@@ -153,6 +165,12 @@ impl Module {
         if on {
             self.press_pwrkey(VBAT_STABLE);
         } else {
+            let interrupted = match &self.state {
+                State::App(app) => app.is_updating(),
+                State::Boot(bootloader) => bootloader.is_updating(),
+                _ => false,
+            };
+            self.board.memory.interrupted += u8::from(interrupted && self.board.has(Defect::M63));
             self.board.lose_power();
             self.board.set_vdd_ext(false);
             self.state = State::Off;
@@ -207,7 +225,8 @@ impl Module {
             match network {
                 Network::Connected => app.connected(&mut self.board),
                 Network::Received(bytes) => app.received(&mut self.board, bytes),
-                Network::Disconnected => app.disconnected(&mut self.board),
+                Network::Disconnected => app.disconnected(&mut self.board, Loss::Ended),
+                Network::Broken => app.disconnected(&mut self.board, Loss::Reset),
             }
         }
     }

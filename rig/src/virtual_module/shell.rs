@@ -24,7 +24,7 @@ use super::flash::Flash;
 use super::link::{Link, News};
 use super::module::{Module, Network};
 use super::pty::Pty;
-use super::{FlashStore, Settings, voice};
+use super::{Defect, FlashStore, Settings, voice};
 use crate::delta::SECTOR;
 
 /// How long the module's time may stand still for a host that does not read.
@@ -70,6 +70,8 @@ struct Levels {
     vbat: bool,
     pwrkey: bool,
     reset: bool,
+    /// The relay of VBAT does not open any more.
+    stuck: bool,
     changes: VecDeque<(Instant, Line, bool)>,
 }
 
@@ -111,7 +113,8 @@ impl Lines {
 
     /// Whether the supply is connected.
     pub fn vbat(&self) -> bool {
-        self.0.levels().vbat
+        let levels = self.0.levels();
+        levels.vbat || levels.stuck
     }
 
     /// Whether PWRKEY is asserted.
@@ -168,7 +171,10 @@ impl Shell {
         let console_path = pty.path().to_owned();
         let wake = Arc::new(Wake::new()?);
         let shared = Arc::new(Shared {
-            levels: Mutex::default(),
+            levels: Mutex::new(Levels {
+                stuck: settings.defects.contains(&Defect::H01),
+                ..Levels::default()
+            }),
             vdd_ext: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             wake: wake.clone(),
@@ -185,6 +191,7 @@ impl Shell {
             store,
             shared: shared.clone(),
             unread: false,
+            lies: Lies::new(&settings.defects),
         };
         let thread = thread::Builder::new()
             .name(String::from("virtual module"))
@@ -264,6 +271,50 @@ struct Life {
     shared: Arc<Shared>,
     /// The host let [`HOLD_MAX`] pass: no more is waited until it has read everything.
     unread: bool,
+    lies: Lies,
+}
+
+/// How the rig around the module lies.
+#[derive(Debug)]
+struct Lies {
+    /// VBAT is never cut.
+    powered_for_ever: bool,
+    /// VBAT is cut late; this is when, in the module's time, once it is to be.
+    cuts_late: bool,
+    late_cut: Option<Duration>,
+    /// Of so many bytes the console drops one.
+    drops_one_in: Option<usize>,
+    bytes: usize,
+}
+
+impl Lies {
+    /// How late a late cut is, in the module's time.
+    const LATE: Duration = Duration::from_secs(3);
+
+    fn new(defects: &[Defect]) -> Self {
+        let has = |defect| defects.contains(&defect);
+        Self {
+            powered_for_ever: has(Defect::H01) || has(Defect::H03),
+            cuts_late: has(Defect::H04),
+            late_cut: None,
+            drops_one_in: has(Defect::H07).then_some(97),
+            bytes: 0,
+        }
+    }
+
+    /// What the host gets of these bytes.
+    fn on_the_console(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        let Some(every) = self.drops_one_in else {
+            return bytes;
+        };
+        bytes
+            .into_iter()
+            .filter(|_| {
+                self.bytes += 1;
+                !self.bytes.is_multiple_of(every)
+            })
+            .collect()
+    }
 }
 
 impl Life {
@@ -295,6 +346,7 @@ impl Life {
                     News::Connected => Network::Connected,
                     News::Received(bytes) => Network::Received(bytes),
                     News::Disconnected => Network::Disconnected,
+                    News::Broken => Network::Broken,
                 });
             }
         }
@@ -309,19 +361,37 @@ impl Life {
             (std::mem::take(&mut levels.changes), Instant::now())
         };
         for (stamp, line, level) in changes {
-            self.live_through(self.clock.at(stamp))?;
-            match line {
-                Line::Vbat => self.module.set_vbat(level),
-                Line::Pwrkey => self.module.set_pwrkey(level),
-                Line::Reset => self.module.set_reset(level),
-            }
-            if line == Line::Vbat && !level {
-                self.live_through(self.module.now())?;
-                self.pty.clear()?;
-                self.unread = false;
+            let at = self.clock.at(stamp);
+            self.live_through(at)?;
+            match (line, level) {
+                (Line::Pwrkey, _) => self.module.set_pwrkey(level),
+                (Line::Reset, _) => self.module.set_reset(level),
+                (Line::Vbat, true) => {
+                    self.lies.late_cut = None;
+                    self.module.set_vbat(true);
+                }
+                (Line::Vbat, false) if self.lies.powered_for_ever => {}
+                (Line::Vbat, false) if self.lies.cuts_late => {
+                    self.lies.late_cut = Some(at + Lies::LATE);
+                }
+                (Line::Vbat, false) => self.cut_power()?,
             }
         }
+        if let Some(at) = self.lies.late_cut
+            && at <= self.clock.at(now)
+        {
+            self.live_through(at)?;
+            self.lies.late_cut = None;
+            self.cut_power()?;
+        }
         Ok(now)
+    }
+
+    fn cut_power(&mut self) -> io::Result<()> {
+        self.module.set_vbat(false);
+        self.live_through(self.module.now())?;
+        self.unread = false;
+        self.pty.clear()
     }
 
     /// Lives until `at`, or until the module has said something.
@@ -343,6 +413,7 @@ impl Life {
     fn perform(&mut self, output: Output) -> io::Result<bool> {
         match output {
             Output::Host { bytes, rate } => {
+                let bytes = self.lies.on_the_console(bytes);
                 let host_rate = self.pty.host_rate()?;
                 if host_rate == rate {
                     self.pty.write(&bytes)?;
@@ -399,7 +470,11 @@ impl Life {
         let timeout = if self.link.has_news() {
             Some(Duration::ZERO)
         } else {
-            self.module.due().map(|due| self.clock.until(due, now))
+            let due = [self.module.due(), self.lies.late_cut]
+                .into_iter()
+                .flatten()
+                .min();
+            due.map(|due| self.clock.until(due, now))
         };
         wait_for(&mut fds, timeout)?;
         Ok(())

@@ -7,6 +7,31 @@ const URL_LEN_MAX: usize = 255;
 const HOST_LEN_MAX: usize = 63;
 const PORT_DEFAULT: u16 = 80;
 
+/// What is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) len_max: usize,
+    /// Whether `HTTP` and `HTTPS` are schemes, and not only their lower case.
+    pub(super) upper_case: bool,
+    pub(super) port_default: u16,
+    /// Whether a port may be any number; one that is no port is taken for the default.
+    pub(super) any_port: bool,
+    pub(super) unquoted: bool,
+}
+
+impl Default for Limits {
+    /// What is lawful.
+    fn default() -> Self {
+        Self {
+            len_max: URL_LEN_MAX,
+            upper_case: true,
+            port_default: PORT_DEFAULT,
+            any_port: false,
+            unquoted: false,
+        }
+    }
+}
+
 /// Where a package is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
@@ -26,25 +51,30 @@ pub(super) enum Place {
     },
     /// It is well formed and cannot be fetched: HTTPS ("not supported for the time being", note 2
     /// of §3.1), or a host name beyond the firmware's buffer. The download fails.
-    OutOfReach,
+    OutOfReach { secure: bool },
 }
 
 impl Url {
     /// Reads the argument of `AT+QFOTADL=`, quotes included. `None` is refused by the command.
-    pub(super) fn read(argument: &[u8]) -> Option<Self> {
+    pub(super) fn read(argument: &[u8], limits: &Limits) -> Option<Self> {
         let argument = str::from_utf8(argument).ok()?;
-        let text = argument.strip_prefix('"')?.strip_suffix('"')?;
+        let quoted = argument
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'));
+        let text = quoted.or(limits.unquoted.then_some(argument))?;
         let printable = text
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && byte != b'"');
-        if text.len() > URL_LEN_MAX || !printable {
+        if text.len() > limits.len_max || !printable {
             return None;
         }
         // The firmware compares with these four spellings and no other.
         let (scheme, rest) = text.split_once("://")?;
         let secure = match scheme {
-            "http" | "HTTP" => false,
-            "https" | "HTTPS" => true,
+            "http" => false,
+            "https" => true,
+            "HTTP" if limits.upper_case => false,
+            "HTTPS" if limits.upper_case => true,
             _ => return None,
         };
         // A fragment is not sent.
@@ -54,18 +84,19 @@ impl Url {
         let (host, port, path) = match rest.split_once(':') {
             Some((host, after)) => {
                 let (port, path) = after.split_once('/').unwrap_or((after, ""));
-                (host, read_port(port)?, path)
+                let port = read_port(port).or(limits.any_port.then_some(limits.port_default))?;
+                (host, port, path)
             }
             None => {
                 let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-                (host, PORT_DEFAULT, path)
+                (host, limits.port_default, path)
             }
         };
         if host.is_empty() || host.contains(['/', '?']) {
             return None;
         }
         let place = if secure || host.len() > HOST_LEN_MAX {
-            Place::OutOfReach
+            Place::OutOfReach { secure }
         } else {
             Place::Http {
                 host: host.to_owned(),
@@ -91,6 +122,10 @@ fn read_port(digits: &str) -> Option<u16> {
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    fn read(argument: &str) -> Option<Url> {
+        Url::read(argument.as_bytes(), &Limits::default())
+    }
 
     fn of_len(len: usize) -> String {
         let start = "http://10.0.0.1/";
@@ -121,16 +156,13 @@ mod tests {
             port,
             path: path.to_owned(),
         };
-        assert_eq!(
-            Url::read(argument.as_bytes()).map(|url| url.place),
-            Some(place)
-        );
+        assert_eq!(read(argument).map(|url| url.place), Some(place));
     }
 
     #[test]
     fn the_longest_url_has_255_bytes() {
-        assert!(Url::read(of_len(255).as_bytes()).is_some());
-        assert_eq!(Url::read(of_len(256).as_bytes()), None);
+        assert!(read(&of_len(255)).is_some());
+        assert_eq!(read(&of_len(256)), None);
     }
 
     #[rstest]
@@ -148,7 +180,7 @@ mod tests {
     #[case::colon_in_path("\"http://h/a:b\"")]
     #[case::control_character("\"http://h/\tf\"")]
     fn unlawful_urls_are_refused(#[case] argument: &str) {
-        assert_eq!(Url::read(argument.as_bytes()), None);
+        assert_eq!(read(argument), None);
     }
 
     #[rstest]
@@ -156,7 +188,7 @@ mod tests {
     #[case::https_upper_case("\"HTTPS://h/f\"")]
     #[case::long_host(&format!("\"http://{}/f\"", "h".repeat(64)))]
     fn some_lawful_urls_are_out_of_reach(#[case] argument: &str) {
-        let place = Url::read(argument.as_bytes()).map(|url| url.place);
-        assert_eq!(place, Some(Place::OutOfReach));
+        let place = read(argument).map(|url| url.place);
+        assert!(matches!(place, Some(Place::OutOfReach { .. })));
     }
 }
