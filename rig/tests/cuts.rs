@@ -9,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rig::delta::{self, SECTOR};
 use rig::virtual_module::in_process::{InProcess, Web};
-use rig::virtual_module::{Personality, Rate, Settings};
+use rig::virtual_module::{Defect, Personality, Rate, Settings};
 use rstest::rstest;
 
 const A: &str = "BC26NBR01A01";
@@ -28,11 +28,12 @@ fn package() -> Vec<u8> {
 }
 
 /// A bench on which an update has just been commanded.
-fn commanded(personality: Personality) -> InProcess {
+fn commanded(personality: Personality, defects: &[Defect]) -> InProcess {
     let settings = Settings {
         personality,
         console: Rate::Fixed(115_200),
         image: firmware(A),
+        defects: defects.to_vec(),
         ..Settings::default()
     };
     let mut bench = InProcess::new(&settings, Web::Package(package().into()));
@@ -70,19 +71,21 @@ fn cut_and_recover(bench: &mut InProcess) {
 }
 
 /// What must be true after anything: old or new, as its words say, and able to become new.
-fn check_survival(bench: &mut InProcess, what: &str) -> &'static str {
-    let version = version(bench).unwrap_or_else(|| panic!("dead after {what}"));
-    assert!(in_flash(bench) == firmware(version), "torn after {what}");
+fn survives(bench: &mut InProcess) -> Result<&'static str, String> {
+    let version = version(bench).ok_or("dead")?;
+    if in_flash(bench) != firmware(version) {
+        return Err(format!("{version} is torn"));
+    }
     if version == A {
         bench.send(UPDATE);
-        assert!(
-            bench.run_until_said("\"END\",0", 3 * MINUTE),
-            "no update after {what}: {}",
-            bench.said()
-        );
-        assert!(in_flash(bench) == firmware(B), "not updated after {what}");
+        if !bench.run_until_said("\"END\",0", 3 * MINUTE) {
+            return Err(format!("no update: {}", bench.said()));
+        }
+        if in_flash(bench) != firmware(B) {
+            return Err(String::from("not updated"));
+        }
     }
-    version
+    Ok(version)
 }
 
 /// One clean life: the bench as it was at the beginning of each flash operation, with the end of
@@ -109,29 +112,44 @@ fn operations(mut bench: InProcess) -> Vec<(InProcess, Duration, bool)> {
     operations
 }
 
+/// Cuts each operation of a life at `parts + 1` places from its beginning to its end. Counts
+/// the lives that ended with the base and with the target.
+fn sweep(life: InProcess, parts: u32) -> Result<[u32; 2], String> {
+    let mut ends = [0, 0];
+    for (number, (before, end, updating)) in operations(life).into_iter().enumerate() {
+        let begin = before.module().now();
+        for part in 0..=parts {
+            let mut bench = before.clone();
+            bench.run_to(begin + (end - begin) * part / parts);
+            cut_and_recover(&mut bench);
+            let at = format!("operation {number} cut at {part}/{parts}");
+            let version = survives(&mut bench).map_err(|why| format!("{at}: {why}"))?;
+            if updating && version == A {
+                return Err(format!("{at}: the base after `UPDATING`"));
+            }
+            ends[usize::from(version == B)] += 1;
+        }
+    }
+    Ok(ends)
+}
+
+/// The life in which an update goes on after a first cut.
+fn resuming(defects: &[Defect]) -> InProcess {
+    let mut bench = commanded(Personality::Guide, defects);
+    assert!(bench.run_until_said("\"UPDATING\",50%", 3 * MINUTE));
+    bench.set_vbat(false);
+    bench.run_for(MINUTE);
+    bench.take_said();
+    bench.power_on();
+    bench
+}
+
 #[rstest]
 #[case(Personality::Guide)]
 #[case(Personality::A03)]
 #[case(Personality::A05)]
 fn a_cut_anywhere_leaves_the_base_or_the_target(#[case] personality: Personality) {
-    let mut ends = [0, 0];
-    for (number, (before, end, updating)) in
-        operations(commanded(personality)).into_iter().enumerate()
-    {
-        let begin = before.module().now();
-        for part in 0..=4 {
-            let mut bench = before.clone();
-            bench.run_to(begin + (end - begin) * part / 4);
-            cut_and_recover(&mut bench);
-            let version =
-                check_survival(&mut bench, &format!("operation {number} cut at {part}/4"));
-            assert!(
-                !updating || version == B,
-                "operation {number}: {version} after UPDATING"
-            );
-            ends[usize::from(version == B)] += 1;
-        }
-    }
+    let ends = sweep(commanded(personality, &[]), 4).unwrap();
     assert!(
         ends.iter().all(|&count| count > 100),
         "both ends are met: {ends:?}"
@@ -139,48 +157,46 @@ fn a_cut_anywhere_leaves_the_base_or_the_target(#[case] personality: Personality
 }
 
 #[test]
-fn a_cut_while_it_goes_on_after_a_cut_changes_nothing() {
-    let mut bench = commanded(Personality::Guide);
-    assert!(bench.run_until_said("\"UPDATING\",50%", 3 * MINUTE));
-    bench.set_vbat(false);
-    bench.run_for(MINUTE);
-    bench.take_said();
-    bench.power_on();
-    for (number, (before, end, _)) in operations(bench).into_iter().enumerate() {
-        let begin = before.module().now();
-        for part in 0..=2 {
-            let mut bench = before.clone();
-            bench.run_to(begin + (end - begin) * part / 2);
-            cut_and_recover(&mut bench);
-            let version =
-                check_survival(&mut bench, &format!("operation {number} cut at {part}/2"));
-            assert_eq!(version, B, "operation {number}");
-        }
-    }
+fn a_cut_while_it_goes_on_after_a_cut_leaves_the_target() {
+    let [base, target] = sweep(resuming(&[]), 2).unwrap();
+    assert!(base == 0 && target > 100, "{base} {target}");
+}
+
+/// The sweep can see: each of these is found by it.
+#[rstest]
+fn a_sweep_finds_a_module_that_does_not_survive(
+    #[values(Defect::M50, Defect::M53, Defect::M54, Defect::M56, Defect::M57)] defect: Defect,
+) {
+    let found = sweep(commanded(Personality::Guide, &[defect]), 2);
+    assert!(found.is_err(), "{found:?}");
+}
+
+#[test]
+fn a_sweep_of_the_resume_finds_a_module_that_survives_only_one_cut() {
+    assert!(sweep(commanded(Personality::Guide, &[Defect::M55]), 2).is_ok());
+    assert!(sweep(resuming(&[Defect::M55]), 2).is_err());
 }
 
 #[test]
 fn a_reset_is_survived_like_a_cut() {
-    for (number, (before, end, _)) in operations(commanded(Personality::Guide))
-        .into_iter()
-        .enumerate()
-    {
-        let mut bench = before;
+    let life = commanded(Personality::Guide, &[]);
+    for (number, (mut bench, end, _)) in operations(life).into_iter().enumerate() {
         let middle = bench.module().now() + (end - bench.module().now()) / 2;
         bench.run_to(middle);
         bench.set_reset(true);
         bench.run_for(Duration::from_millis(60));
         bench.set_reset(false);
         bench.run_for(MINUTE);
-        check_survival(&mut bench, &format!("operation {number} and a reset"));
+        let survives = survives(&mut bench);
+        assert!(survives.is_ok(), "operation {number}: {survives:?}");
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_number_of_cuts_is_survived(cuts in prop::collection::vec(1..6_000u64, 1..20)) {
-        let mut bench = commanded(Personality::Guide);
+        let mut bench = commanded(Personality::Guide, &[]);
         for milliseconds in cuts {
             bench.run_for(Duration::from_millis(milliseconds));
             bench.set_vbat(false);
@@ -188,6 +204,6 @@ proptest! {
             bench.power_on();
         }
         bench.run_for(MINUTE);
-        check_survival(&mut bench, "all of them");
+        prop_assert_eq!(survives(&mut bench).err(), None);
     }
 }

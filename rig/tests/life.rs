@@ -570,7 +570,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn whatever_is_done_to_it_it_can_be_updated_afterwards(
         personality in prop::sample::select(Personality::ALL.to_vec()),

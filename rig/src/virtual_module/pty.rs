@@ -105,6 +105,13 @@ impl Pty {
         Ok(self.backlog.is_empty() && rustix::io::ioctl_fionread(&self.slave)? == 0)
     }
 
+    /// Lets the line be opened again after a host that held it for itself and was killed. A tty
+    /// forgets such a host when it is closed for the last time; this one never is.
+    pub(super) fn forget_exclusive_host(&self) -> io::Result<()> {
+        rustix::termios::ioctl_tiocnxcl(&self.slave)?;
+        Ok(())
+    }
+
     /// Takes back what nobody has read: a module without power has nothing to say.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         self.backlog.clear();

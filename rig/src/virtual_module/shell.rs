@@ -360,6 +360,9 @@ impl Life {
             let mut levels = self.shared.levels();
             (std::mem::take(&mut levels.changes), Instant::now())
         };
+        if !changes.is_empty() {
+            self.pty.forget_exclusive_host()?;
+        }
         for (stamp, line, level) in changes {
             let at = self.clock.at(stamp);
             self.live_through(at)?;

@@ -86,8 +86,7 @@ pub fn run(
         .as_deref()
         .map(|path| Link::make(module.console_path(), path))
         .transpose()?;
-    let shown = options.link.as_deref().unwrap_or(module.console_path());
-    writeln!(out, "{}", shown.display())
+    writeln!(out, "{}", module.console_path().display())
         .and_then(|()| out.flush())
         .map_err(StandaloneError::Output)?;
 
