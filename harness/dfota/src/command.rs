@@ -92,6 +92,12 @@ impl CommandLine {
             .any(|command| command.name == name && matches!(command.form, Form::Set(_)))
     }
 
+    /// Whether an information response must come before its `OK`: every query tells something.
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        self.commands.iter().any(Command::tells)
+    }
+
     /// Whether an information response of plain text, without `+NAME:`, may come.
     #[must_use]
     pub fn may_answer_with_text(&self) -> bool {
@@ -122,6 +128,17 @@ impl CommandLine {
 }
 
 impl Command {
+    /// Whether this is a query: a read command, or one of those that tell something bare.
+    #[must_use]
+    pub fn tells(&self) -> bool {
+        match self.form {
+            // A module without a saved context has nothing to tell.
+            Form::Read => self.name != "+CGDCONT",
+            Form::Execute => matches!(self.name.as_str(), "I" | "+CGMR" | "+CGSN" | "+CESQ"),
+            Form::Test | Form::Set(_) => false,
+        }
+    }
+
     fn parse(text: &str) -> Command {
         let (name, form) = if let Some(name) = text.strip_suffix("=?") {
             (name, Form::Test)

@@ -61,6 +61,11 @@ pub struct Understanding {
     /// Bytes sent since the last CR.
     unsent: Vec<u8>,
     pending: Option<CommandLine>,
+    /// Commands that another followed before they were answered: their answers may still
+    /// come, as when `AT` is repeated to a module that starts.
+    owed: u32,
+    /// An information response to the pending command came.
+    told: bool,
     /// Lines sent lately: an echo may come when its command is no longer pending, as when
     /// `AT` is repeated until the module answers.
     recent: Vec<Vec<u8>>,
@@ -98,7 +103,10 @@ impl Understanding {
                 self.recent.remove(0);
             }
             self.recent.push(line.bytes.clone());
-            self.pending = Some(line);
+            if self.pending.replace(line).is_some() {
+                self.owed = self.owed.saturating_add(1);
+            }
+            self.told = false;
         }
     }
 
@@ -109,16 +117,33 @@ impl Understanding {
         } else {
             understand(line, self.pending.as_ref())
         };
-        if matches!(message, Message::FinalResult(_)) {
-            self.pending = None;
+        match &message {
+            Message::Information(_) => self.told = true,
+            Message::FinalResult(result) => self.final_result(*result),
+            _ => {}
         }
         message
+    }
+
+    /// An `OK` before a query has told anything is the answer to an older command.
+    fn final_result(&mut self, result: FinalResult) {
+        let query = self.pending.as_ref().is_some_and(CommandLine::tells);
+        if result == FinalResult::Ok && self.owed > 0 && query && !self.told {
+            self.owed -= 1;
+            return;
+        }
+        if self.pending.take().is_none() {
+            self.owed = self.owed.saturating_sub(1);
+        } else if query {
+            self.owed = 0;
+        }
     }
 
     /// The power went: nothing is pending any more.
     pub fn power_lost(&mut self) {
         self.unsent.clear();
         self.pending = None;
+        self.owed = 0;
         self.recent.clear();
     }
 
@@ -332,6 +357,24 @@ mod tests {
             .collect();
         let ok = Message::FinalResult(FinalResult::Ok);
         assert_eq!(messages, [Message::Echo, ok.clone(), Message::Echo, ok]);
+    }
+
+    #[test]
+    fn an_ok_that_is_owed_to_an_older_command_does_not_end_a_query() {
+        let mut understanding = Understanding::new();
+        understanding.sent(b"AT\r");
+        understanding.sent(b"AT\r");
+        let ok = Message::FinalResult(FinalResult::Ok);
+        assert_eq!(understanding.line(&line(b"OK")), ok);
+        understanding.sent(b"ATI\r");
+        assert_eq!(understanding.line(&line(b"OK")), ok);
+        let revision = "Revision: BC26NBR01A01";
+        assert_eq!(
+            understanding.line(&line(revision.as_bytes())),
+            information(revision)
+        );
+        assert_eq!(understanding.line(&line(b"OK")), ok);
+        assert_eq!(understanding.pending(), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 
 mod answers;
 mod boots;
+mod commands;
 mod conclusion;
 mod context;
 mod dialect;
@@ -25,21 +26,21 @@ mod power;
 mod server;
 mod update;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::brief::{Brief, Console};
-use crate::command::CommandLine;
 use crate::line::{Ending, Line};
-use crate::message::{FinalResult, Message};
+use crate::message::Message;
 use crate::rules;
 use crate::timeline::{Entry, Event, Pin, Power, Purpose, Stage};
 use crate::urc::{self, FotaUrc, Urc};
 use crate::verdict::{Judgement, Verdict};
 
-use answers::{Answer, Asked, Circumstances, Request};
+use answers::{Asked, Habit, Request};
 use context::Context;
 use ledger::{Ledger, Moment};
-use update::{Attempt, Expected};
+use update::Attempt;
 
 pub use phase::{End, Phase};
 
@@ -76,12 +77,15 @@ pub struct Monitor {
     superseded: u32,
     last_answer: Option<Duration>,
     anything_sent: bool,
+    habits: BTreeMap<String, Habit>,
     attempt: Option<Attempt>,
     boots: boots::Boots,
     supply: power::Supply,
     identity: firmware::Identity,
     delivery: server::Delivery,
     requests_in_steps: u32,
+    /// The module has reached the package server.
+    reached: bool,
     dialect: dialect::Dialect,
     version_left_open: bool,
     abandoned: bool,
@@ -110,9 +114,6 @@ struct Unmet {
 /// More unmet expectations than this are one too many to tell apart.
 const UNMET_MAX: usize = 16;
 
-/// The longest command line that is remembered before its CR.
-const UNSENT_MAX: usize = 4096;
-
 impl Monitor {
     /// A judge who has seen nothing yet.
     #[must_use]
@@ -136,12 +137,14 @@ impl Monitor {
             superseded: 0,
             last_answer: None,
             anything_sent: false,
+            habits: BTreeMap::new(),
             attempt: None,
             boots: boots::Boots::default(),
             supply: power::Supply::default(),
             identity: firmware::Identity::default(),
             delivery: server::Delivery::default(),
             requests_in_steps: 0,
+            reached: false,
             dialect: dialect::Dialect::default(),
             version_left_open: false,
             abandoned: false,
@@ -197,6 +200,7 @@ impl Monitor {
                 if anew && let Some(attempt) = &mut self.attempt {
                     attempt.download_begins_anew();
                 }
+                self.reached |= self.delivery.requests > 0;
                 if self.stage == Stage::Steps {
                     let more = self.delivery.requests.saturating_sub(requests);
                     self.requests_in_steps = self.requests_in_steps.saturating_add(more);
@@ -254,16 +258,16 @@ impl Monitor {
     fn quiet(&mut self, moment: Moment) {
         self.alive = false;
         self.settling = true;
-        if let Some(asked) = self
-            .asked
-            .take()
-            .filter(|asked| asked.is_overdue(moment.at))
-        {
-            let last_answer = self.last_answer;
-            let (mut context, _) = self.context(moment);
-            asked.unanswered(last_answer, &mut context);
+        if let Some(asked) = self.asked.take() {
+            // Its answer may still come: a host that waits for a module to start asks again
+            // and again, and the module may have kept what it heard.
+            self.superseded = self.superseded.saturating_add(1);
+            if asked.is_overdue(moment.at) {
+                let last_answer = self.last_answer;
+                let (mut context, _) = self.context(moment);
+                asked.unanswered(last_answer, &mut context);
+            }
         }
-        self.superseded = 0;
         self.last_answer = None;
         self.identity.forget_reading();
     }
@@ -294,54 +298,6 @@ impl Monitor {
                 self.boots.update_ended();
             }
         }
-    }
-
-    fn sent(&mut self, bytes: &[u8], purpose: Purpose, moment: Moment) {
-        for &byte in bytes {
-            if byte == b'\r' {
-                let line = CommandLine::parse(&std::mem::take(&mut self.unsent));
-                self.command(line, purpose, moment);
-            } else if self.unsent.len() < UNSENT_MAX {
-                self.unsent.push(byte);
-            }
-        }
-    }
-
-    fn command(&mut self, line: CommandLine, purpose: Purpose, moment: Moment) {
-        if let Some(before) = self.asked.take() {
-            let last_answer = self.last_answer;
-            let (mut context, _) = self.context(moment);
-            before.unanswered(last_answer, &mut context);
-            self.superseded = self.superseded.saturating_add(1);
-        }
-        self.anything_sent = true;
-        if self.supply.is_off() {
-            return;
-        }
-        if line.restarts() || line.powers_down() {
-            self.restart_commanded = true;
-        }
-        self.identity.sent(&line, purpose);
-        if let Some(attempt) = &mut self.attempt {
-            attempt.disturbed |= line.restarts() || line.sets("+CFUN") || line.sets("+CGATT");
-        }
-        let deaf = matches!(self.brief.console, Console::Fixed(rate) if rate != self.rate);
-        let phase = self.phase();
-        let circumstances = Circumstances {
-            under_way: phase.is_under_way(),
-            rate: self.rate,
-            // The bootloader does not listen.
-            answerable: self.alive && !deaf && phase.may_cut_power(),
-            purpose,
-        };
-        let asked = Asked::new(line, moment, circumstances);
-        if let Request::Download(standing) = asked.what {
-            self.close_attempt(moment);
-            let before = self.identity.version.clone();
-            self.attempt = Some(Attempt::new(self.stage, standing, before));
-            self.dialect.update_begins();
-        }
-        self.asked = Some(asked);
     }
 
     fn received(&mut self, line: &Line, message: &Message, moment: Moment) {
@@ -391,63 +347,6 @@ impl Monitor {
         self.alive |= matches!(self.brief.console, Console::Fixed(_));
     }
 
-    fn final_result(&mut self, result: FinalResult, line: &Line, moment: Moment) {
-        self.last_answer = Some(line.at);
-        let Some(asked) = self.asked.take() else {
-            self.unasked(moment);
-            return self.answers();
-        };
-        let no_context = result == FinalResult::Ok
-            && asked.line.has("+CGDCONT")
-            && !asked.told("+CGDCONT")
-            && asked.purpose == Purpose::Probe;
-        let (mut context, parts) = self.context(moment);
-        let answer = asked.answered(result, line.at, &mut context);
-        if no_context {
-            parts.identity.no_context(&mut context);
-        }
-        match (answer, parts.attempt) {
-            (Answer::Accepted, Some(attempt)) => attempt.accepted(),
-            (Answer::Refused, Some(attempt)) => attempt.refused(),
-            _ => {}
-        }
-        self.answers();
-    }
-
-    /// A final result code came, and no command waits for one.
-    fn unasked(&mut self, moment: Moment) {
-        if self.superseded > 0 {
-            self.superseded -= 1;
-        } else if self.anything_sent {
-            let (mut context, _) = self.context(moment);
-            context.fail(
-                &rules::ONE_ANSWER,
-                "a final result code came, and no command waits for one",
-                "one final result code a command",
-            );
-        }
-    }
-
-    fn information(&mut self, text: &str, moment: Moment) {
-        let Some(mut asked) = self.asked.take() else {
-            return;
-        };
-        let expected = match &self.attempt {
-            Some(attempt) => attempt.expected_version(&self.brief),
-            None => Expected::default(),
-        };
-        let (mut context, parts) = self.context(moment);
-        asked.information(text, &mut context);
-        let version =
-            parts
-                .identity
-                .information(text, &asked.line, asked.purpose, &expected, &mut context);
-        if let (Some(version), Some(attempt)) = (version, parts.attempt) {
-            attempt.version_confirmed(&version, &mut context);
-        }
-        self.asked = Some(asked);
-    }
-
     fn fota(&mut self, urc: &FotaUrc, line: &Line, moment: Moment) {
         self.settling = false;
         if self.attempt.is_none() {
@@ -482,7 +381,7 @@ impl Monitor {
             }
             FotaUrc::End(_) => {
                 parts.identity.version_may_change();
-                parts.boots.update_ended();
+                parts.boots.end(&mut context);
             }
             _ => {}
         }
@@ -559,13 +458,13 @@ impl Monitor {
     }
 
     fn close_attempt(&mut self, moment: Moment) {
-        let boots_are_seen = self.boots.seen;
+        let banners_are_seen = self.boots.banner_seen;
         let (mut context, parts) = self.context(moment);
         let Some(attempt) = parts.attempt else {
             *parts.delivery = server::Delivery::default();
             return;
         };
-        attempt.close(boots_are_seen, &mut context);
+        attempt.close(banners_are_seen, &mut context);
         parts.delivery.close(attempt, &mut context);
         if attempt.stage == Stage::Steps {
             let (open, abandoned) = (attempt.leaves_version_open(), attempt.is_abandoned());
@@ -582,6 +481,7 @@ impl Monitor {
             stage: self.stage,
             registered: self.identity.registered,
             requests: self.delivery.requests,
+            reached: self.reached,
         };
         let parts = Parts {
             attempt: self.attempt.as_mut(),

@@ -32,9 +32,6 @@ const TOLD_MAX: usize = 32;
 /// How long a module stays awake after an answer; the first command after it may be lost.
 const AWAKE: Duration = Duration::from_secs(10);
 
-/// Commands that tell something though they are no read commands.
-const TELLING: [&str; 4] = ["I", "+CGMR", "+CGSN", "+CESQ"];
-
 /// What is known of module and console when a command is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances {
@@ -58,6 +55,41 @@ pub(crate) enum Request {
     Test,
     /// Anything else.
     Other,
+}
+
+/// How a module takes a query of ours. One that does not have a command may refuse it, accept
+/// it and tell nothing, or ignore it; but always in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Habit {
+    Tells,
+    Accepts,
+    Refuses,
+    Silent,
+}
+
+impl Habit {
+    fn text(self) -> &'static str {
+        match self {
+            Habit::Tells => "told something",
+            Habit::Accepts => "answered by `OK` alone",
+            Habit::Refuses => "refused",
+            Habit::Silent => "not answered",
+        }
+    }
+
+    /// The same query was taken so before.
+    pub(crate) fn check(self, name: &str, before: Habit, context: &mut Context<'_>) {
+        let rule = match (self, before) {
+            (Habit::Silent, _) | (_, Habit::Silent) => &rules::ONE_ANSWER,
+            _ => &rules::INFORMATION_GIVEN,
+        };
+        context.check(
+            rule,
+            self == before,
+            || format!("`AT{name}` was {}", self.text()),
+            format!("{}, as before", before.text()),
+        );
+    }
 }
 
 /// What a final result code made of a command.
@@ -118,23 +150,23 @@ impl Asked {
         self.told.iter().any(|told| told.starts_with(beginning))
     }
 
-    /// It ended with `OK`: did every query in it tell what was asked for?
+    /// Whether it is a query that was told something.
+    pub(crate) fn has_told(&self) -> bool {
+        !self.told.is_empty()
+    }
+
+    /// Whether nothing was told so far, though something must be.
+    pub(crate) fn owes_information(&self) -> bool {
+        self.line.tells() && self.told.is_empty()
+    }
+
+    /// It ended with `OK`: what did its queries tell?
     fn check_told(&self, context: &mut Context<'_>) {
-        for command in &self.line.commands {
-            let asks = match command.form {
-                // A module without a saved context has nothing to tell.
-                Form::Read => command.name != "+CGDCONT",
-                Form::Execute => TELLING.contains(&command.name.as_str()),
-                Form::Test | Form::Set(_) => false,
-            };
-            if !asks {
-                continue;
-            }
-            let told = match command.name.as_str() {
-                "I" | "+CGMR" => self.told("Revision:"),
-                "+CGSN" => !self.told.is_empty(),
-                name => self.told(name),
-            };
+        if self.purpose == Purpose::Probe {
+            return;
+        }
+        for command in self.line.commands.iter().filter(|command| command.tells()) {
+            let told = self.tells_by(&command.name);
             context.check(
                 &rules::INFORMATION_GIVEN,
                 told,
@@ -142,6 +174,34 @@ impl Asked {
                 "an information response before `OK`",
             );
         }
+    }
+
+    fn tells_by(&self, name: &str) -> bool {
+        match name {
+            "I" => self.told("Revision:"),
+            name if name.starts_with('+') => {
+                self.told(name) || self.line.may_answer_with_text() && !self.told.is_empty()
+            }
+            _ => !self.told.is_empty(),
+        }
+    }
+
+    /// How the module took this probe; `result` is its final result code, if one came.
+    pub(crate) fn habit(&self, result: Option<FinalResult>) -> Option<(String, Habit)> {
+        let [command] = self.line.commands.as_slice() else {
+            return None;
+        };
+        let heard = self.purpose == Purpose::Probe && self.answerable;
+        if !heard || !(command.tells() || command.name == "+CGDCONT") {
+            return None;
+        }
+        let habit = match result {
+            None => Habit::Silent,
+            Some(FinalResult::Ok) if self.tells_by(&command.name) => Habit::Tells,
+            Some(FinalResult::Ok) => Habit::Accepts,
+            Some(_) => Habit::Refuses,
+        };
+        Some((command.name.clone(), habit))
     }
 
     /// Its final result code came, with its last byte at `at`.
@@ -234,7 +294,7 @@ impl Asked {
                 &rules::ANSWER_IN_TIME,
                 "`OK`, `ERROR` or `+CME ERROR: <err>` within 300 ms",
             ),
-            Request::Other if awake && !ends_all && self.purpose != Purpose::Sync => {
+            Request::Other if awake && !ends_all && self.purpose == Purpose::Step => {
                 (&rules::ONE_ANSWER, "a final result code")
             }
             Request::Other => return,

@@ -22,6 +22,9 @@ pub(crate) struct Boots {
     shape: Option<Shape>,
     /// Whether this module ever said anything at a boot.
     pub(crate) seen: bool,
+    /// Whether it ever printed a banner. Without, only `RDY` tells of a boot, and the boot
+    /// into the update has none.
+    pub(crate) banner_seen: bool,
 }
 
 /// Where in a boot banner we are.
@@ -57,6 +60,7 @@ impl Default for Boots {
             powered: true,
             shape: None,
             seen: false,
+            banner_seen: false,
         }
     }
 }
@@ -92,7 +96,20 @@ impl Boots {
         self.of_update = 1;
     }
 
-    /// `END` came, or the update is known to be over.
+    /// `END` came.
+    pub(crate) fn end(&mut self, context: &mut Context<'_>) {
+        if self.rdy_may_come {
+            context
+                .ledger
+                .note("dialect: `END` comes before `RDY`, or `RDY` is missing");
+        }
+        // Without a banner the `RDY` of the last boot may still come, and tell of it.
+        if self.banner_seen {
+            self.update_ended();
+        }
+    }
+
+    /// The update is known to be over.
     pub(crate) fn update_ended(&mut self) {
         self.of_update = 0;
     }
@@ -131,6 +148,7 @@ impl Boots {
                     && !std::mem::replace(&mut self.rdy_may_come, false)
             }
         };
+        self.banner_seen |= matches!(message, Message::BootText(_));
         if begins {
             self.seen = true;
             self.account(context);

@@ -66,8 +66,10 @@ impl Identity {
         expected: &Expected,
         context: &mut Context<'_>,
     ) -> Option<String> {
-        if let Some(version) = text.strip_prefix("Revision:") {
-            let version = version.trim().to_owned();
+        // `AT+CGMR` may tell the version bare.
+        let bare = (!asked.has("I") && asked.has("+CGMR")).then_some(text);
+        if let Some(version) = text.strip_prefix("Revision:").or(bare) {
+            let version = version.trim_start_matches("+CGMR:").trim().to_owned();
             self.version_read(&version, asked.has("I"), expected, context);
             return Some(version);
         }

@@ -27,6 +27,8 @@ pub(crate) struct Supply {
     faults: BTreeMap<String, Option<String>>,
     reaction: Option<Duration>,
     last_message: Option<(Duration, String)>,
+    /// The last percentage of an update.
+    last_percent: Option<u32>,
 }
 
 /// One cut in the scenario's steps, and the evidence for it.
@@ -171,6 +173,7 @@ impl Supply {
     ) {
         let off = self.is_off();
         let late = off && at > self.off_at + settle;
+        let percent_before = self.last_percent;
         if let Some(cut) = self.open_cut() {
             if off {
                 cut.last_byte = Some(at);
@@ -178,8 +181,11 @@ impl Supply {
                     cut.late_byte.get_or_insert(at);
                 }
             } else if cut.afterwards == Afterwards::Nothing {
-                cut.afterwards = afterwards(bytes, message);
+                cut.afterwards = afterwards(bytes, message, percent_before);
             }
+        }
+        if let Some(FotaUrc::Updating { percent, .. }) = message.fota() {
+            self.last_percent = Some(*percent);
         }
         if ending == Ending::Whole && !matches!(message, Message::Unrecognised) {
             self.last_message = Some((at, crate::transcript::escape(bytes)));
@@ -337,11 +343,17 @@ fn is_cut(name: &str) -> bool {
 }
 
 /// What a line with the power back says of the boot before it.
-fn afterwards(bytes: &[u8], message: &Message) -> Afterwards {
+fn afterwards(bytes: &[u8], message: &Message, percent_before: Option<u32>) -> Afterwards {
     let text = || crate::transcript::escape(bytes);
     match message {
         Message::BootText(_)
         | Message::Urc(Urc::Rdy | Urc::Cfun(_) | Urc::Fota(FotaUrc::Start | FotaUrc::End(_))) => {
+            Afterwards::Boot(text())
+        }
+        // A module without a banner resumes with its first percentage, which is low again.
+        Message::Urc(Urc::Fota(FotaUrc::Updating { percent, .. }))
+            if percent_before.is_some_and(|before| *percent < before) =>
+        {
             Afterwards::Boot(text())
         }
         Message::Urc(Urc::Fota(_)) => Afterwards::Continuation(text()),

@@ -249,6 +249,13 @@ impl Delivery {
             );
         }
         let Some(assembly) = served.assembly else {
+            if attempt.downloaded() && !served.is_idle() && served.open.is_empty() {
+                context.fail(
+                    &rules::SHORT_DOWNLOAD,
+                    "`HTTPEND,0` came, and no answer carried a package",
+                    "an `<http_err>` that is not 0",
+                );
+            }
             return;
         };
         if let Some(as_declared) = assembly.as_declared.filter(|_| attempt.downloaded()) {

@@ -200,8 +200,8 @@ impl Attempt {
     }
 
     /// No more comes of this attempt: what should have come is missing now.
-    pub(crate) fn close(&mut self, boots_are_seen: bool, context: &mut Context<'_>) {
-        let boots_are_seen = boots_are_seen && context.brief.boot_is_readable();
+    pub(crate) fn close(&mut self, banners_are_seen: bool, context: &mut Context<'_>) {
+        let boots_are_seen = banners_are_seen && context.brief.boot_is_readable();
         for (rule, missing) in [
             (
                 &rules::RESTART_BEFORE_UPDATING,
