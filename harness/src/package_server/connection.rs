@@ -319,15 +319,21 @@ async fn fetch(
         }
     }
     asked.push_str("\r\n");
-    let said = shared.fetch(asked.as_bytes()).await?;
-    let mut honest = Answer::parse(said, request.method)?;
-    // What was fetched is part of the package, so a thousand slow readers need one copy.
-    let from = usize::try_from(honest.from)?;
-    if let Some(part) = package.get(from..from + honest.body.len())
-        && part == &honest.body[..]
-    {
-        honest.body = package.slice(from..from + honest.body.len());
-    }
+    let honest = match standing.known_answer(&asked) {
+        Some(answer) => answer,
+        None => {
+            let said = shared.fetch(asked.as_bytes()).await?;
+            let mut answer = Answer::parse(said, request.method)?;
+            // What was fetched is a part of the package, so a thousand slow readers need one copy.
+            let from = usize::try_from(answer.from)?;
+            let part = package.get(from..from + answer.body.len());
+            if part == Some(&answer.body[..]) {
+                answer.body = package.slice(from..from + answer.body.len());
+                standing.keep_answer(asked, &answer);
+            }
+            answer
+        }
+    };
     let around = Surroundings {
         package,
         path: &request.path,

@@ -195,7 +195,7 @@ impl<'a, W: Watcher> Playout<'a, W> {
         match how {
             Ok(how) => how,
             Err(left) => {
-                let behind = self.played.acked.saturating_sub(script.head_length);
+                let behind = self.body_acked(script);
                 format!("{} after {behind} bytes of the body", left.text())
             }
         }
@@ -283,52 +283,64 @@ impl<'a, W: Watcher> Playout<'a, W> {
     }
 
     async fn end(&mut self, script: &Script) -> Result<String, Left> {
-        let how = script.end.how;
-        if how != EndHow::ResetUndrained {
+        // FIN comes to the peer behind all that was written before it, so there is nothing to
+        // wait for; RST overtakes what it has not read.
+        let after = script.end.after;
+        if script.end.how == EndHow::Reset || script.end.how == EndHow::Hang || !after.is_zero() {
             self.wait(Goal::Acknowledged).await?;
         }
-        if !script.end.after.is_zero() {
-            self.wait(Goal::Time(Instant::now() + script.end.after))
-                .await?;
+        if !after.is_zero() {
+            self.wait(Goal::Time(Instant::now() + after)).await?;
         }
-        self.look();
-        let behind = self.played.acked.saturating_sub(script.head_length);
+        match script.end.how {
+            EndHow::Close => self.close(script).await,
+            EndHow::Reset | EndHow::ResetUndrained => self.reset(script),
+            EndHow::Hang => self.hang(script).await,
+        }
+    }
+
+    async fn close(&mut self, script: &Script) -> Result<String, Left> {
         let socket = SockRef::from(self.stream);
-        let system = |error: io::Error| Left::System(error.kind());
-        let text = match how {
-            EndHow::Close => {
-                socket
-                    .shutdown(std::net::Shutdown::Write)
-                    .map_err(|error| Left::of(&error))?;
-                if script.end_is_planned {
-                    self.fire(&format!(
-                        "FIN after {behind} bytes of the body, all acknowledged"
-                    ));
-                }
-                self.until_the_peer_closes().await
-            }
-            EndHow::Reset | EndHow::ResetUndrained => {
-                socket.set_linger(Some(Duration::ZERO)).map_err(system)?;
-                let lost = self.played.written - self.played.acked;
-                self.fire(&format!(
-                    "RST after {behind} bytes of the body, {lost} more not acknowledged"
-                ));
-                format!("reset by us after {behind} bytes of the body")
-            }
-            EndHow::Hang => {
-                self.fire(&format!(
-                    "held open after {behind} bytes of the body, all acknowledged"
-                ));
-                let left = self.wait(Goal::PeerLeaves).await.err();
-                left.map_or_else(String::new, |left| {
-                    format!(
-                        "held open, {} after {behind} bytes of the body",
-                        left.text()
-                    )
-                })
-            }
-        };
-        Ok(text)
+        socket
+            .shutdown(std::net::Shutdown::Write)
+            .map_err(|error| Left::of(&error))?;
+        self.wait(Goal::Acknowledged).await?;
+        if script.end_is_planned {
+            let behind = self.body_acked(script);
+            self.fire(&format!(
+                "FIN after {behind} bytes of the body, all acknowledged"
+            ));
+        }
+        Ok(self.until_the_peer_closes().await)
+    }
+
+    fn reset(&mut self, script: &Script) -> Result<String, Left> {
+        self.look();
+        let behind = self.body_acked(script);
+        let lost = self.played.written - self.played.acked;
+        SockRef::from(self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .map_err(|error| Left::System(error.kind()))?;
+        self.fire(&format!(
+            "RST after {behind} bytes of the body, {lost} more not acknowledged"
+        ));
+        Ok(format!("reset by us after {behind} bytes of the body"))
+    }
+
+    async fn hang(&mut self, script: &Script) -> Result<String, Left> {
+        let behind = self.body_acked(script);
+        self.fire(&format!(
+            "held open after {behind} bytes of the body, all acknowledged"
+        ));
+        let left = self.wait(Goal::PeerLeaves).await;
+        let left = left.err().unwrap_or(Left::PeerClosed).text();
+        Ok(format!(
+            "held open, {left} after {behind} bytes of the body"
+        ))
+    }
+
+    fn body_acked(&self, script: &Script) -> u64 {
+        self.played.acked.saturating_sub(script.head_length)
     }
 
     /// Reads on after our FIN, so that what the peer still sends does not make a reset of it.

@@ -1,12 +1,13 @@
 //! An offer that stands, and what is done with it.
 
+use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::answer::Others;
+use super::answer::{Answer, Others};
 use super::door::Doorway;
 use super::wire_plan::{BodySource, BodyWhat, Connect};
 use super::{NamedPlan, Offer, ServerError, Serving};
@@ -32,7 +33,12 @@ pub(super) struct Standing {
     gone: watch::Sender<bool>,
     live: Mutex<usize>,
     ended: Condvar,
+    answers: Mutex<HashMap<String, Answer>>,
 }
+
+/// How many of the content server's answers are kept. What is on offer does not change, so the
+/// same question has the same answer; a module asks for a new range at each attempt.
+const ANSWERS_KEPT: usize = 64;
 
 #[derive(Debug)]
 struct Play {
@@ -69,6 +75,7 @@ impl Standing {
             gone: watch::channel(false).0,
             live: Mutex::new(0),
             ended: Condvar::new(),
+            answers: Mutex::default(),
         };
         standing.serve(offer.serving)?;
         Ok(standing)
@@ -154,6 +161,21 @@ impl Standing {
         let plan = plan.clone();
         play.requests = number;
         Some((number, plan))
+    }
+
+    /// What the content server answered to this before.
+    pub(super) fn known_answer(&self, asked: &str) -> Option<Answer> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(asked).cloned()
+    }
+
+    /// Keeps what the content server answered, while there are few; its body is a part of the
+    /// package, not a copy.
+    pub(super) fn keep_answer(&self, asked: String, answer: &Answer) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() < ANSWERS_KEPT {
+            answers.insert(asked, answer.clone());
+        }
     }
 
     /// Told to its connections when it is withdrawn.
