@@ -1,3 +1,5 @@
-//! The `hil` binary.
+//! The `hil` binary: run, say what is wrong, return the exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    harness::cli::main().into()
+}

@@ -30,7 +30,6 @@ pub mod wire_plan;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -38,7 +37,7 @@ pub use self::alone::{Alone, AloneError, serve_alone};
 use self::content::Content;
 use self::door::{Door, Doorway};
 use self::gate::Shared;
-pub use self::record::{Seen, ServerReport};
+pub use self::record::{Reports, Seen, ServerReport};
 use self::standing::Standing;
 pub use self::wire_plan::WirePlan;
 
@@ -193,7 +192,7 @@ impl PackageServer {
     /// Takes the port and starts the threads. Nothing listens before there is an offer.
     pub fn start(
         options: Options,
-        events: Sender<ServerReport>,
+        reports: impl Into<Reports>,
     ) -> Result<PackageServer, ServerError> {
         make_room_for_descriptors(options.limits.connections);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -210,7 +209,7 @@ impl PackageServer {
             })?
         };
         let content = Content::start()?;
-        let shared = Arc::new(Shared::new(options.limits, door, content, events));
+        let shared = Arc::new(Shared::new(options.limits, door, content, reports.into()));
         runtime.spawn(gate::accept(Arc::clone(&shared)));
         Ok(PackageServer {
             shared,

@@ -52,7 +52,7 @@ pub struct Rig {
     pub speed: u32,
     // Dropped last, and in this order: the module goes when nobody holds its lines, and the
     // lock when nothing of the rig is left.
-    _module: Option<VirtualModule>,
+    module: Option<VirtualModule>,
     _lock: Option<RigLock>,
 }
 
@@ -96,6 +96,13 @@ impl Rig {
         }
     }
 
+    /// Whether what is behind the rig can still do anything: a virtual module's thread may have
+    /// ended on an error of its own, and that is not the module's silence.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.module.as_ref().is_none_or(VirtualModule::is_alive)
+    }
+
     fn open_virtual(
         file: &RigFile,
         bench: &VirtualBench,
@@ -122,7 +129,7 @@ impl Rig {
                 off_for: file.off_for,
             },
             speed,
-            _module: Some(module),
+            module: Some(module),
             _lock: None,
         })
     }
@@ -162,7 +169,7 @@ impl Rig {
                 off_for: file.off_for,
             },
             speed: 1,
-            _module: None,
+            module: None,
             _lock: Some(lock),
         })
     }

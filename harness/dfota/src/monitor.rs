@@ -326,7 +326,11 @@ impl Monitor {
     }
 
     fn booted(&mut self, moment: Moment) {
+        // A command that was sent while the module started may wait in its UART, and be
+        // answered once it listens; or it is lost.
+        let may_be_answered = self.superseded + u32::from(self.asked.is_some());
         self.quiet(moment);
+        self.superseded = may_be_answered;
         if std::mem::take(&mut self.restart_commanded)
             && let Some(attempt) = &mut self.attempt
         {

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use super::Limits;
 use super::admission::{Admission, Admitted};
 use super::content::Content;
 use super::door::Door;
-use super::record::{ConnectionRecord, Seen, ServerReport};
+use super::record::{ConnectionRecord, Reports, Seen, ServerReport};
 use super::standing::Standing;
 
 /// How long the accept loop rests after an error (descriptors are used up, for one).
@@ -43,7 +42,7 @@ pub(super) struct Shared {
     /// How those that have not asked for anything are told to make room.
     silent: Mutex<HashMap<u64, Arc<Notify>>>,
     next_connection: AtomicU64,
-    events: Sender<ServerReport>,
+    reports: Reports,
     strangers: Mutex<Strangers>,
     day: Mutex<Day>,
 }
@@ -64,12 +63,7 @@ struct Day {
 }
 
 impl Shared {
-    pub(super) fn new(
-        limits: Limits,
-        door: Door,
-        content: Content,
-        events: Sender<ServerReport>,
-    ) -> Shared {
+    pub(super) fn new(limits: Limits, door: Door, content: Content, reports: Reports) -> Shared {
         let now = Instant::now();
         Shared {
             limits,
@@ -82,7 +76,7 @@ impl Shared {
             admission: Mutex::new(Admission::new(limits)),
             silent: Mutex::default(),
             next_connection: AtomicU64::new(1),
-            events,
+            reports,
             strangers: Mutex::new(Strangers {
                 minute: now,
                 told: 0,
@@ -97,10 +91,10 @@ impl Shared {
 
     /// Tells what was seen. Nobody to tell it to means that the run is over.
     pub(super) fn tell(&self, seen: Seen) {
-        drop(self.events.send(ServerReport {
+        self.reports.send(ServerReport {
             at: std::time::Instant::now(),
             seen,
-        }));
+        });
     }
 
     /// Tells of a stranger: one by one while they are few, as a number when they are many.

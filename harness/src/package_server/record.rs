@@ -1,5 +1,8 @@
 //! What the server saw: as it happens, for the timeline, and whole, for the evidence.
 
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +14,35 @@ pub struct ServerReport {
     pub at: Instant,
     /// What.
     pub seen: Seen,
+}
+
+/// Where reports go: they are handed over by the thread that made them, so that a report is
+/// there before anything that the server does next.
+#[derive(Clone)]
+pub struct Reports(Arc<dyn Fn(ServerReport) + Send + Sync>);
+
+impl Reports {
+    /// Hands each report to `take`, which must not wait.
+    pub fn new(take: impl Fn(ServerReport) + Send + Sync + 'static) -> Reports {
+        Reports(Arc::new(take))
+    }
+
+    pub(super) fn send(&self, report: ServerReport) {
+        (self.0)(report);
+    }
+}
+
+impl From<Sender<ServerReport>> for Reports {
+    fn from(sender: Sender<ServerReport>) -> Reports {
+        // A receiver that is gone is not interested any more.
+        Reports::new(move |report| drop(sender.send(report)))
+    }
+}
+
+impl fmt::Debug for Reports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reports")
+    }
 }
 
 /// What the server saw. `connection` counts from 1 since the server was started. Whatever a peer

@@ -26,8 +26,10 @@ pub(crate) struct Delivery {
     assembly: Option<Assembly>,
     /// The percentage that was furthest ahead, and the share then delivered.
     ahead: Option<(u32, u64)>,
-    /// A percentage that waits for the next sample of delivered bytes.
+    /// The latest percentage, which waits for a sample of delivered bytes.
     waiting: Option<u32>,
+    /// A percentage that was told before the last sample, and is decided by the next.
+    held: Option<u32>,
     delivered: u64,
     size: u64,
 }
@@ -142,22 +144,27 @@ impl Delivery {
     fn acked(&mut self, delivered: u64, size: u64) {
         self.size = size;
         self.delivered = delivered;
-        if let Some(percent) = self.waiting.take()
-            && size > 0
+        // A sample may have been taken a moment before the line that it follows in the log, so
+        // the one after it decides: it counts at least the bytes that the module had then.
+        let decided = std::mem::replace(&mut self.held, self.waiting.take());
+        self.compare(decided);
+    }
+
+    /// Holds a percentage against the bytes delivered by now.
+    fn compare(&mut self, percent: Option<u32>) {
+        let Some(percent) = percent else { return };
+        let Some(share) = self.delivered.saturating_mul(100).checked_div(self.size) else {
+            return;
+        };
+        if u64::from(percent) > share + AHEAD_MAX
+            && self.ahead.is_none_or(|(worst, _)| percent > worst)
         {
-            let share = delivered.saturating_mul(100) / size;
-            if u64::from(percent) > share + AHEAD_MAX
-                && self.ahead.is_none_or(|(worst, _)| percent > worst)
-            {
-                self.ahead = Some((percent, share));
-            }
+            self.ahead = Some((percent, share));
         }
     }
 
     /// The module claims to have this much.
     pub(crate) fn percent(&mut self, percent: u32) {
-        // The log may lag behind the line, so the next sample decides: bytes delivered by
-        // then are at least those delivered now.
         if percent <= 100 && !self.open.is_empty() {
             self.waiting = Some(percent);
         }
@@ -178,7 +185,18 @@ impl Delivery {
             return;
         }
         let from = if status == Some(200) { 0 } else { open.from };
-        self.acked(from.saturating_add(acked), self.size);
+        if declared.is_some_and(|declared| acked >= declared) {
+            // The last sample is the last word: nothing that waits may be ahead of it.
+            self.acked(from.saturating_add(acked), self.size);
+        } else {
+            // A connection that breaks takes the last count with it, so what was told just
+            // before cannot be held against it.
+            self.waiting = None;
+            self.held = None;
+            self.delivered = from.saturating_add(acked);
+        }
+        let held = self.held.take();
+        self.compare(held);
         let earlier = self.assembly.filter(|_| from > 0);
         self.assembly = Some(Assembly {
             honest: honest && earlier.is_none_or(|earlier| earlier.honest),

@@ -1,0 +1,167 @@
+//! The command line: arguments to a request, a request to an exit code.
+//!
+//! Standard output has what was asked for, standard error everything else.
+
+mod judge;
+mod list;
+mod module;
+mod run;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::exit_code::ExitCode;
+use crate::report::chain;
+
+/// Tests the firmware update (DFOTA) of Quectel BC26 and BC20 modules, and judges it by the
+/// vendor's guide. Without a rig file, the built-in virtual module is the module.
+#[derive(Debug, Parser)]
+#[command(name = "hil", version, max_term_width = 100, after_help = exit_codes())]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs scenarios, judges them, leaves evidence.
+    Run(run::Arguments),
+    /// Lists scenarios: title, guide section, what they need of a rig.
+    List(list::Arguments),
+    /// Judges recorded evidence again, with no rig.
+    Judge(judge::Arguments),
+    /// Runs the virtual module alone, on a pty.
+    Module(module::Arguments),
+    /// Prints the JSON Schema of a file that people write.
+    Schema {
+        /// Of which file.
+        of: SchemaOf,
+    },
+    /// Prints completions for a shell.
+    Completions {
+        /// For which.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum SchemaOf {
+    Scenario,
+    Rig,
+}
+
+fn exit_codes() -> String {
+    let mut text = String::from("Exit codes:\n");
+    for code in ExitCode::ALL {
+        text.push_str(&format!("  {:>3}  {}\n", code.number(), code.sentence()));
+    }
+    text
+}
+
+/// Parses the arguments of this process and does what they ask.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(e) => {
+            let _ = e.print();
+            return if e.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Passed
+            };
+        }
+    };
+    match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::List(arguments) => list::list(&arguments),
+        Command::Judge(arguments) => judge::judge(&arguments),
+        Command::Module(arguments) => module::module(&arguments),
+        Command::Schema { of } => print(&schema(of)),
+        Command::Completions { shell } => {
+            // Into memory first: the generator panics on a closed pipe.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "hil", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+fn schema(of: SchemaOf) -> String {
+    let schema = match of {
+        SchemaOf::Scenario => crate::scenario::schema(),
+        SchemaOf::Rig => rig::config::schema(),
+    };
+    format!("{schema:#}\n")
+}
+
+/// Prints to standard output. Whoever closed it has had enough: that is no error.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    ExitCode::Passed
+}
+
+/// What ends a command before it did what it is for.
+#[derive(Debug)]
+struct Failure {
+    code: ExitCode,
+    text: String,
+}
+
+impl Failure {
+    fn new(code: ExitCode, error: &dyn std::error::Error) -> Self {
+        Self {
+            code,
+            text: format!("error: {}", chain(error)),
+        }
+    }
+
+    fn said(code: ExitCode, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            text: format!("error: {}", text.into()),
+        }
+    }
+
+    /// A mistake in a file, shown in place.
+    fn mistake<K: rig::written::Kind>(mistake: &rig::written::Mistake<K>) -> Self {
+        Self {
+            code: ExitCode::BadFile,
+            text: crate::diagnostic::render(mistake, colors_on_stderr()),
+        }
+    }
+
+    fn tell(self) -> ExitCode {
+        let _ = writeln!(std::io::stderr(), "{}", self.text);
+        self.code
+    }
+}
+
+fn colors_on_stderr() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn colors_on_stdout() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// The folder with scenarios and fixtures, or why there is none.
+fn home() -> Result<PathBuf, Failure> {
+    crate::home::find().ok_or_else(|| {
+        Failure::said(
+            ExitCode::BadFile,
+            "no folder with `scenarios` and `fixtures` at or above this one: change to the project's folder, or name scenario files and `--packages`",
+        )
+    })
+}
+
+/// The folder of scenarios that names refer to.
+fn scenario_folder(given: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    match given {
+        Some(folder) => Ok(folder.clone()),
+        None => Ok(home()?.join("scenarios")),
+    }
+}

@@ -1,0 +1,229 @@
+//! `hil run`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use dfota::verdict::Verdict;
+use rig::config::RigFile;
+
+use super::{Failure, colors_on_stdout, home, print, scenario_folder};
+use crate::evidence::RunFolder;
+use crate::exit_code::ExitCode;
+use crate::interrupt::{Interrupt, Urgency};
+use crate::packages::Packages;
+use crate::report::document::{RigDocument, RunDocument, VerdictDocument, counts};
+use crate::report::progress::Progress;
+use crate::report::{Finished, text};
+use crate::runner::{Run, strongest};
+use crate::scenario::{self, Case, SelectError};
+
+/// Virtual modules at a time, where nobody says. They wait most of the time; more of them
+/// would only make each other's reactions late.
+const JOBS: usize = 4;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Stems of files in `scenarios/`, paths to `.toml` files, globs over stems, case ids
+    /// (`power-cut@37`), or `all`.
+    #[arg(required = true, value_name = "SCENARIO")]
+    scenarios: Vec<String>,
+    /// The bench; the virtual module where none is given.
+    #[arg(long, env = "HIL_RIG", value_name = "FILE")]
+    rig: Option<PathBuf>,
+    /// Where runs leave their folders.
+    #[arg(long, value_name = "DIR", default_value = "target/evidence")]
+    evidence: PathBuf,
+    /// Where every random choice comes from; a new one each run where none is given.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// What standard output has.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Judges only, and does not compare with the accepted sequences.
+    #[arg(long)]
+    no_snapshots: bool,
+    /// Virtual modules at a time.
+    #[arg(long, value_name = "N", default_value_t = JOBS)]
+    jobs: usize,
+    /// Packages and their manifest, instead of the project's or the rig file's.
+    #[arg(long, value_name = "DIR")]
+    packages: Option<PathBuf>,
+    /// The folder that scenario names refer to.
+    #[arg(long, value_name = "DIR")]
+    scenario_dir: Option<PathBuf>,
+    /// Plants a defect in the virtual module (`M44`): the run must then fail.
+    #[arg(long, value_name = "ID")]
+    defect: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Lines for people.
+    Human,
+    /// The `run.json` document, and nothing else.
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match try_run(arguments) {
+        Ok(code) => code,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    // Everything that can be wrong in a file is found here, before anything is powered.
+    let rig = match &arguments.rig {
+        Some(path) => RigFile::load(path).map_err(|e| Failure::mistake(&e))?,
+        None => RigFile::virtual_default(),
+    };
+    let folder = scenario_folder(arguments.scenario_dir.as_ref());
+    let cases = select(&arguments.scenarios, folder)?;
+    let packages = packages(arguments, &rig)?;
+    for case in &cases {
+        if let Some(name) = &case.scenario.package {
+            packages
+                .get(name)
+                .map_err(|e| Failure::new(ExitCode::BadFile, &e))?;
+        }
+    }
+    let run = Run {
+        seed: arguments.seed.unwrap_or_else(new_seed),
+        snapshots: !arguments.no_snapshots && arguments.defect.is_empty(),
+        jobs: arguments.jobs,
+        defects: defects(&arguments.defect, &rig)?,
+        rig,
+        packages,
+    };
+    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
+    let folder = RunFolder::create(&arguments.evidence, &now)
+        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    let human = arguments.format == Format::Human;
+    let progress = Progress::new(cases.len(), human, colors_on_stdout());
+    let finished = run
+        .all(&cases, &folder, &interrupt, &progress)
+        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    let code = exit_code(&finished, &cases, &interrupt);
+    let document = document(&run, &finished, &folder, code);
+    folder
+        .write("run.json", &document)
+        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    if human {
+        print(&text::run(&finished, cases.len(), folder.path(), run.seed));
+    } else {
+        let json = serde_json::to_string_pretty(&document)
+            .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+        print(&format!("{json}\n"));
+    }
+    Ok(code)
+}
+
+fn exit_code(finished: &[Finished], cases: &[Case], interrupt: &Interrupt) -> ExitCode {
+    let worst = strongest(finished);
+    match (interrupt.urgency(), worst) {
+        // A defect that was found is not hidden by somebody's Ctrl-C.
+        (_, Some(Verdict::Fail)) => ExitCode::Failed,
+        (Urgency::InOrder | Urgency::AtOnce, _) => ExitCode::Interrupted,
+        (Urgency::None, None) => ExitCode::NothingSelected,
+        (Urgency::None, Some(_)) if finished.len() < cases.len() => ExitCode::Broken,
+        (Urgency::None, Some(verdict)) => ExitCode::of(verdict),
+    }
+}
+
+fn document(run: &Run, finished: &[Finished], folder: &RunFolder, code: ExitCode) -> RunDocument {
+    let mut coverage: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut rules: BTreeMap<String, u64> = BTreeMap::new();
+    for case in finished {
+        let Some(judgement) = &case.judgement else {
+            continue;
+        };
+        for outcome in &judgement.outcomes {
+            let seen = coverage.entry((*outcome).to_owned()).or_default();
+            seen.push(case.id.clone());
+        }
+        for (rule, times) in &judgement.exercised {
+            *rules.entry((*rule).to_owned()).or_default() += times;
+        }
+    }
+    RunDocument {
+        verdict: strongest(finished).map_or_else(|| "none".to_owned(), |v| v.word().to_owned()),
+        exit_code: code.number(),
+        interrupted: code == ExitCode::Interrupted,
+        seed: run.seed,
+        rig: RigDocument {
+            path: run.rig.source.path.display().to_string(),
+            r#virtual: run.rig.is_virtual(),
+            file: run.rig.source.text.to_string(),
+        },
+        versions: BTreeMap::from([("hil".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+        evidence: folder.path().display().to_string(),
+        counts: counts(finished)
+            .into_iter()
+            .map(|(verdict, cases)| (verdict.word().to_owned(), cases))
+            .collect(),
+        cases: finished.iter().map(VerdictDocument::from).collect(),
+        coverage,
+        rules,
+    }
+}
+
+pub(super) fn select(
+    names: &[String],
+    folder: Result<PathBuf, Failure>,
+) -> Result<Vec<Case>, Failure> {
+    // Paths to files need no folder of scenarios.
+    let folder = match folder {
+        Ok(folder) => folder,
+        Err(_) if names.iter().all(|name| name.contains(".toml")) => PathBuf::new(),
+        Err(failure) => return Err(failure),
+    };
+    let cases = scenario::select(names, &folder).map_err(|e| match &e {
+        SelectError::Wrong(mistake) => Failure::mistake(mistake),
+        SelectError::Folder { .. } => Failure::new(ExitCode::BadFile, &e),
+        SelectError::Unknown { .. } | SelectError::UnknownCase { .. } => {
+            Failure::new(ExitCode::NothingSelected, &e)
+        }
+    })?;
+    if cases.is_empty() {
+        return Err(Failure::said(
+            ExitCode::NothingSelected,
+            format!("nothing is called `{}`: see `hil list`", names.join("`, `")),
+        ));
+    }
+    Ok(cases)
+}
+
+fn packages(arguments: &Arguments, rig: &RigFile) -> Result<Packages, Failure> {
+    let given = arguments.packages.as_deref().or(rig.packages.as_deref());
+    let dir: PathBuf = match given.map(Path::to_owned) {
+        Some(dir) => dir,
+        None => home()?.join("fixtures/packages"),
+    };
+    Packages::load(&dir).map_err(|e| Failure::mistake(&e))
+}
+
+fn defects(names: &[String], rig: &RigFile) -> Result<Vec<rig::virtual_module::Defect>, Failure> {
+    if !names.is_empty() && !rig.is_virtual() {
+        return Err(Failure::said(
+            ExitCode::Usage,
+            "only the virtual module takes `--defect`",
+        ));
+    }
+    names
+        .iter()
+        .map(|name| {
+            name.parse()
+                .map_err(|e| Failure::said(ExitCode::Usage, format!("{e}")))
+        })
+        .collect()
+}
+
+/// A seed that differs from run to run, and is printed, so that any run can be had again.
+fn new_seed() -> u64 {
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH)
+        .map_or(1, |since| {
+            since.as_secs() * 1000 + u64::from(since.subsec_millis())
+        })
+}

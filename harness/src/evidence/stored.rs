@@ -1,0 +1,381 @@
+//! A timeline entry as `timeline.jsonl` holds it.
+//!
+//! What a line means is stored for people and never read back: judging evidence again
+//! understands the bytes anew, so that a better reader or a new rule can be put to an old run.
+
+use std::time::Duration;
+
+use dfota::line::{Ending, Line};
+use dfota::timeline::{Entry, Event, FaultLife, Pin, Power, Purpose, ReadBack, ServerEvent, Stage};
+use dfota::transcript::{escape, unescape};
+use serde::{Deserialize, Serialize};
+
+/// One line of `timeline.jsonl`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StoredEntry {
+    /// Microseconds since the run began.
+    pub us: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: StoredEvent,
+}
+
+/// What happened. The names are those of `dfota::timeline`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is described where dfota defines it")]
+pub enum StoredEvent {
+    Stage {
+        stage: StoredStage,
+    },
+    Step {
+        number: usize,
+        text: String,
+    },
+    Supply {
+        on: bool,
+        /// `null` where the line cannot be read back.
+        read_back: Option<bool>,
+    },
+    Rail {
+        up: bool,
+    },
+    Pin {
+        pin: StoredPin,
+        asserted: bool,
+    },
+    Rate {
+        baud: u32,
+    },
+    Sent {
+        bytes: String,
+        purpose: StoredPurpose,
+    },
+    Received {
+        /// When the last byte was read, in microseconds.
+        line_us: u64,
+        bytes: String,
+        ending: StoredEnding,
+        #[serde(default)]
+        means: String,
+    },
+    Ready,
+    Reaction {
+        seen_us: u64,
+        acted_us: u64,
+    },
+    Request {
+        connection: u64,
+        method: String,
+        range_from: Option<u64>,
+    },
+    Acked {
+        connection: u64,
+        from: u64,
+        bytes: u64,
+        of: u64,
+    },
+    Closed {
+        connection: u64,
+        status: Option<u16>,
+        acked: u64,
+        declared: Option<u64>,
+        honest: bool,
+        how: String,
+    },
+    Stranger {
+        connection: u64,
+        why: String,
+    },
+    FaultArmed {
+        name: String,
+    },
+    FaultFired {
+        name: String,
+        proof: String,
+    },
+    FaultCleared {
+        name: String,
+    },
+    Unmet {
+        expectation: String,
+        why: String,
+    },
+    Interrupted,
+    Trouble {
+        what: String,
+    },
+}
+
+macro_rules! mirror {
+    ($(#[$doc:meta])* $name:ident of $of:ident { $($variant:ident),+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[expect(missing_docs, reason = "the names are dfota's")]
+        pub enum $name { $($variant),+ }
+
+        impl From<$of> for $name {
+            fn from(it: $of) -> Self {
+                match it { $($of::$variant => Self::$variant),+ }
+            }
+        }
+
+        impl From<$name> for $of {
+            fn from(it: $name) -> Self {
+                match it { $($name::$variant => Self::$variant),+ }
+            }
+        }
+    };
+}
+
+mirror!(
+    /// The parts of a case.
+    StoredStage of Stage { Prepare, Steps, Aftercare, Retry }
+);
+mirror!(
+    /// A line of the rig beside the supply.
+    StoredPin of Pin { Pwrkey, ResetN, ConsoleEnable }
+);
+mirror!(
+    /// What bytes were sent for.
+    StoredPurpose of Purpose { Step, Sync, Probe }
+);
+mirror!(
+    /// How a line ended.
+    StoredEnding of Ending { Whole, CutShort, TooLong }
+);
+
+fn micros(at: Duration) -> u64 {
+    u64::try_from(at.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl From<&Entry> for StoredEntry {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            us: micros(entry.at),
+            event: StoredEvent::from(&entry.event),
+        }
+    }
+}
+
+impl From<&Event> for StoredEvent {
+    fn from(event: &Event) -> Self {
+        match event {
+            Event::Stage(stage) => Self::Stage {
+                stage: (*stage).into(),
+            },
+            Event::Step(number, text) => Self::Step {
+                number: *number,
+                text: text.clone(),
+            },
+            Event::Supply { to, read_back } => {
+                let on = *to == Power::On;
+                Self::Supply {
+                    on,
+                    read_back: match read_back {
+                        ReadBack::Agrees => Some(on),
+                        ReadBack::Differs => Some(!on),
+                        ReadBack::Unavailable => None,
+                    },
+                }
+            }
+            Event::Rail { up } => Self::Rail { up: *up },
+            Event::Pin { pin, asserted } => Self::Pin {
+                pin: (*pin).into(),
+                asserted: *asserted,
+            },
+            Event::Rate(baud) => Self::Rate { baud: *baud },
+            Event::Sent { bytes, purpose } => Self::Sent {
+                bytes: escape(bytes),
+                purpose: (*purpose).into(),
+            },
+            Event::Received { line, message } => Self::Received {
+                line_us: micros(line.at),
+                bytes: escape(&line.bytes),
+                ending: line.ending.into(),
+                means: format!("{message:?}"),
+            },
+            Event::Ready => Self::Ready,
+            Event::Reaction { seen, acted } => Self::Reaction {
+                seen_us: micros(*seen),
+                acted_us: micros(*acted),
+            },
+            Event::Server(server) => Self::from(server),
+            Event::Fault { name, life } => {
+                let name = name.clone();
+                match life {
+                    FaultLife::Armed => Self::FaultArmed { name },
+                    FaultLife::Fired(proof) => Self::FaultFired {
+                        name,
+                        proof: proof.clone(),
+                    },
+                    FaultLife::Cleared => Self::FaultCleared { name },
+                }
+            }
+            Event::Unmet { expectation, why } => Self::Unmet {
+                expectation: expectation.clone(),
+                why: why.clone(),
+            },
+            Event::Interrupted => Self::Interrupted,
+            Event::Trouble(what) => Self::Trouble { what: what.clone() },
+        }
+    }
+}
+
+impl From<&ServerEvent> for StoredEvent {
+    fn from(event: &ServerEvent) -> Self {
+        match event.clone() {
+            ServerEvent::Request {
+                connection,
+                method,
+                range_from,
+            } => Self::Request {
+                connection,
+                method,
+                range_from,
+            },
+            ServerEvent::Acked {
+                connection,
+                from,
+                bytes,
+                of,
+            } => Self::Acked {
+                connection,
+                from,
+                bytes,
+                of,
+            },
+            ServerEvent::Closed {
+                connection,
+                status,
+                acked,
+                declared,
+                honest,
+                how,
+            } => Self::Closed {
+                connection,
+                status,
+                acked,
+                declared,
+                honest,
+                how,
+            },
+            ServerEvent::Stranger { connection, why } => Self::Stranger { connection, why },
+        }
+    }
+}
+
+/// What an entry is before its line is understood.
+#[derive(Debug)]
+pub enum Restored {
+    /// Nothing to understand.
+    Event(Event),
+    /// A line, whose meaning depends on the command before it.
+    Line(Line),
+}
+
+impl StoredEntry {
+    /// Reads an entry back; an error says which field cannot be.
+    pub fn restore(self) -> Result<(Duration, Restored), String> {
+        let at = Duration::from_micros(self.us);
+        let event = match self.event {
+            StoredEvent::Stage { stage } => Event::Stage(stage.into()),
+            StoredEvent::Step { number, text } => Event::Step(number, text),
+            StoredEvent::Supply { on, read_back } => Event::Supply {
+                to: if on { Power::On } else { Power::Off },
+                read_back: match read_back {
+                    Some(level) if level == on => ReadBack::Agrees,
+                    Some(_) => ReadBack::Differs,
+                    None => ReadBack::Unavailable,
+                },
+            },
+            StoredEvent::Rail { up } => Event::Rail { up },
+            StoredEvent::Pin { pin, asserted } => Event::Pin {
+                pin: pin.into(),
+                asserted,
+            },
+            StoredEvent::Rate { baud } => Event::Rate(baud),
+            StoredEvent::Sent { bytes, purpose } => Event::Sent {
+                bytes: read_bytes(&bytes)?,
+                purpose: purpose.into(),
+            },
+            StoredEvent::Received {
+                line_us,
+                bytes,
+                ending,
+                means: _,
+            } => {
+                let line = Line {
+                    at: Duration::from_micros(line_us),
+                    bytes: read_bytes(&bytes)?,
+                    ending: ending.into(),
+                };
+                return Ok((at, Restored::Line(line)));
+            }
+            StoredEvent::Ready => Event::Ready,
+            StoredEvent::Reaction { seen_us, acted_us } => Event::Reaction {
+                seen: Duration::from_micros(seen_us),
+                acted: Duration::from_micros(acted_us),
+            },
+            StoredEvent::Request {
+                connection,
+                method,
+                range_from,
+            } => Event::Server(ServerEvent::Request {
+                connection,
+                method,
+                range_from,
+            }),
+            StoredEvent::Acked {
+                connection,
+                from,
+                bytes,
+                of,
+            } => Event::Server(ServerEvent::Acked {
+                connection,
+                from,
+                bytes,
+                of,
+            }),
+            StoredEvent::Closed {
+                connection,
+                status,
+                acked,
+                declared,
+                honest,
+                how,
+            } => Event::Server(ServerEvent::Closed {
+                connection,
+                status,
+                acked,
+                declared,
+                honest,
+                how,
+            }),
+            StoredEvent::Stranger { connection, why } => {
+                Event::Server(ServerEvent::Stranger { connection, why })
+            }
+            StoredEvent::FaultArmed { name } => Event::Fault {
+                name,
+                life: FaultLife::Armed,
+            },
+            StoredEvent::FaultFired { name, proof } => Event::Fault {
+                name,
+                life: FaultLife::Fired(proof),
+            },
+            StoredEvent::FaultCleared { name } => Event::Fault {
+                name,
+                life: FaultLife::Cleared,
+            },
+            StoredEvent::Unmet { expectation, why } => Event::Unmet { expectation, why },
+            StoredEvent::Interrupted => Event::Interrupted,
+            StoredEvent::Trouble { what } => Event::Trouble(what),
+        };
+        Ok((at, Restored::Event(event)))
+    }
+}
+
+fn read_bytes(text: &str) -> Result<Vec<u8>, String> {
+    unescape(text).ok_or_else(|| format!("`{text}` has a backslash that escapes nothing"))
+}

@@ -1,0 +1,166 @@
+//! What is going on, for a person at a terminal: one line that is drawn again and again, and
+//! one that stays for each case. Standard error; nothing is drawn where that is no terminal.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dfota::monitor::{Monitor, Phase};
+use dfota::timeline::{Entry, Event, Power, Stage};
+
+use super::{Finished, text};
+use crate::runner::Observer;
+use crate::scenario::Case;
+
+/// The line is drawn at most so often.
+const DRAW_EVERY: Duration = Duration::from_millis(50);
+
+/// Shows how cases go.
+#[derive(Debug)]
+pub struct Progress {
+    terminal: bool,
+    /// Whether cases are reported on standard output as they end.
+    report: bool,
+    colors: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: BTreeMap<String, Shown>,
+    drawn: bool,
+    drawn_at: Option<Instant>,
+    over: usize,
+    of: usize,
+}
+
+/// What is shown of a case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Shown {
+    stage: &'static str,
+    phase: String,
+    powered: bool,
+}
+
+impl Progress {
+    /// `report`: whether a line on standard output tells of each case that is over; with
+    /// `--format json` nothing but the document may stand there.
+    #[must_use]
+    pub fn new(of: usize, report: bool, colors: bool) -> Self {
+        Self {
+            terminal: std::io::stderr().is_terminal(),
+            report,
+            colors,
+            state: Mutex::new(State {
+                of,
+                ..State::default()
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draw(&self, state: &mut State) {
+        if !self.terminal {
+            return;
+        }
+        let cases: Vec<String> = state
+            .running
+            .iter()
+            .map(|(id, shown)| format!("{id}: {}", shown.words()))
+            .collect();
+        let line = format!("{}/{}  {}", state.over, state.of, cases.join("  |  "));
+        let width = usize::from(
+            rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| size.ws_col.max(20)),
+        );
+        let cut: String = line.chars().take(width - 1).collect();
+        let _ = write!(std::io::stderr(), "\r\x1b[K{cut}");
+        state.drawn = true;
+        state.drawn_at = Some(Instant::now());
+    }
+
+    fn wipe(state: &mut State) {
+        if std::mem::take(&mut state.drawn) {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+impl Shown {
+    fn words(&self) -> String {
+        let power = if self.powered { "" } else { ", power off" };
+        match (self.stage, self.phase.as_str()) {
+            ("", "idle") => "begins".to_owned(),
+            (stage, "idle") => format!("{stage}{power}"),
+            ("steps", phase) => format!("{phase}{power}"),
+            (stage, phase) => format!("{stage}, {phase}{power}"),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn begins(&self, case: &Case) {
+        let mut state = self.state();
+        state.running.insert(case.id.clone(), Shown::default());
+        self.draw(&mut state);
+    }
+
+    fn happened(&self, case: &Case, entry: &Entry, monitor: &Monitor) {
+        if !self.terminal {
+            return;
+        }
+        let mut state = self.state();
+        let Some(shown) = state.running.get_mut(&case.id) else {
+            return;
+        };
+        let before = shown.clone();
+        match &entry.event {
+            Event::Stage(stage) => {
+                shown.stage = match stage {
+                    Stage::Prepare => "prepare",
+                    Stage::Steps => "steps",
+                    Stage::Aftercare => "aftercare",
+                    Stage::Retry => "retry",
+                }
+            }
+            Event::Supply { to, .. } => shown.powered = *to == Power::On,
+            _ => {}
+        }
+        shown.phase = phase_words(monitor.phase());
+        let changed = *shown != before;
+        // A phase that has just been left is drawn at once and stays readable that long.
+        let due = state.drawn_at.is_none_or(|at| at.elapsed() >= DRAW_EVERY);
+        if changed && due {
+            self.draw(&mut state);
+        }
+    }
+
+    fn over(&self, finished: &Finished) {
+        let mut state = self.state();
+        Self::wipe(&mut state);
+        state.running.remove(&finished.id);
+        state.over += 1;
+        if self.report {
+            let _ = std::io::stdout().write_all(text::case(finished, self.colors).as_bytes());
+            let _ = std::io::stdout().flush();
+        }
+        if state.over < state.of {
+            self.draw(&mut state);
+        }
+    }
+}
+
+fn phase_words(phase: Phase) -> String {
+    match phase {
+        Phase::Downloading {
+            percent: Some(percent),
+        }
+        | Phase::Updating {
+            percent: Some(percent),
+        } => format!("{} {percent} %", phase.word()),
+        other => other.word().to_owned(),
+    }
+}

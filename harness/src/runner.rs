@@ -1,0 +1,392 @@
+//! Runs cases on a rig and has them judged.
+//!
+//! `session` is the one loop: everything that happens passes through it. `moves` are what is
+//! done again and again, `case` is the order of a case's stages. Here stands what is around a
+//! case: its rig, its server, its folder, its verdict. A real bench runs one case after the
+//! other; virtual modules are as many as there are jobs.
+
+mod case;
+mod inbox;
+mod moves;
+mod session;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use dfota::brief::{Brief, Console, EndState, Fitness, PackageFacts};
+use dfota::monitor::Monitor;
+use dfota::timeline::Entry;
+use dfota::verdict::Verdict;
+use rig::config::{Baud, Bench, Model, RigFile};
+use rig::virtual_module::{Defect, Rate, Settings};
+use rig::{Rig, RigError};
+
+use self::case::Around;
+use self::inbox::Inbox;
+use self::session::{Over, Session, Stop};
+use crate::evidence::RunFolder;
+use crate::interrupt::{Interrupt, Urgency};
+use crate::package_server::{Limits, Options, PackageServer, ServerError};
+use crate::packages::{Condition, Package, Packages};
+use crate::report::Finished;
+use crate::scenario::{Case, ConsoleSetting, EndFirmware};
+
+/// How a run is done.
+#[derive(Debug)]
+pub struct Run {
+    /// The bench.
+    pub rig: RigFile,
+    /// All packages, checked.
+    pub packages: Packages,
+    /// Every random choice comes from it.
+    pub seed: u64,
+    /// Whether the sequence is compared with the accepted one.
+    pub snapshots: bool,
+    /// How many virtual modules live at a time; a real bench has one.
+    pub jobs: usize,
+    /// Defects that the virtual module has in each case, beside those of its scenario.
+    pub defects: Vec<Defect>,
+}
+
+/// Told what happens while it happens.
+pub trait Observer: Sync {
+    /// A case begins.
+    fn begins(&self, case: &Case);
+    /// Something happened in a case.
+    fn happened(&self, case: &Case, entry: &Entry, monitor: &Monitor);
+    /// A case is over.
+    fn over(&self, finished: &Finished);
+}
+
+/// Nothing can be run on this rig.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The bench cannot be had.
+    #[error(transparent)]
+    Rig(#[from] RigError),
+    /// The package server cannot be had.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The evidence cannot be written.
+    #[error("cannot write evidence to `{}`", path.display())]
+    Evidence {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Run {
+    /// Runs all cases and returns them in the order in which they were given. An interrupt ends
+    /// the cases that are under way, in order, and begins no others.
+    pub fn all(
+        &self,
+        cases: &[Case],
+        folder: &RunFolder,
+        interrupt: &Interrupt,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Finished>, RunError> {
+        if self.rig.is_virtual() {
+            self.on_virtual_modules(cases, folder, interrupt, observer)
+        } else {
+            self.on_the_bench(cases, folder, interrupt, observer)
+        }
+    }
+
+    fn on_the_bench(
+        &self,
+        cases: &[Case],
+        folder: &RunFolder,
+        interrupt: &Interrupt,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Finished>, RunError> {
+        let mut bench = Table::set(self, Rig::open(&self.rig, Settings::default())?, interrupt)?;
+        let mut finished = Vec::with_capacity(cases.len());
+        for case in cases {
+            if interrupt.urgency() != Urgency::None {
+                break;
+            }
+            finished.push(self.one(&mut bench, case, folder, interrupt, observer)?);
+        }
+        Ok(finished)
+    }
+
+    fn on_virtual_modules(
+        &self,
+        cases: &[Case],
+        folder: &RunFolder,
+        interrupt: &Interrupt,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Finished>, RunError> {
+        let next = AtomicUsize::new(0);
+        let results = Mutex::new(Vec::with_capacity(cases.len()));
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs.clamp(1, cases.len().max(1)) {
+                scope.spawn(|| {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::SeqCst);
+                        let Some(case) = cases.get(index) else {
+                            return;
+                        };
+                        if interrupt.urgency() != Urgency::None {
+                            return;
+                        }
+                        let done = self.on_its_own_module(case, folder, interrupt, observer);
+                        let failed = done.is_err();
+                        results
+                            .lock()
+                            .unwrap_or_else(std::sync::PoisonError::into_inner)
+                            .push((index, done));
+                        if failed {
+                            next.store(cases.len(), Ordering::SeqCst);
+                        }
+                    }
+                });
+            }
+        });
+        let mut results = results
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        results.sort_by_key(|(index, _)| *index);
+        results.into_iter().map(|(_, done)| done).collect()
+    }
+
+    fn on_its_own_module(
+        &self,
+        case: &Case,
+        folder: &RunFolder,
+        interrupt: &Interrupt,
+        observer: &dyn Observer,
+    ) -> Result<Finished, RunError> {
+        let settings = self.settings(case);
+        let mut table = Table::set(self, Rig::open(&self.rig, settings)?, interrupt)?;
+        self.one(&mut table, case, folder, interrupt, observer)
+    }
+
+    /// One case on a bench that is set.
+    fn one(
+        &self,
+        table: &mut Table,
+        case: &Case,
+        folder: &RunFolder,
+        interrupt: &Interrupt,
+        observer: &dyn Observer,
+    ) -> Result<Finished, RunError> {
+        observer.begins(case);
+        let started = Instant::now();
+        let evidence = |source| RunError::Evidence {
+            path: folder.path().join(&case.id),
+            source,
+        };
+        let case_folder = folder.case(&case.id).map_err(evidence)?;
+        case_folder
+            .write_text("scenario.toml", &case.scenario.source)
+            .map_err(evidence)?;
+        let brief = self.brief(case);
+        let finished = match self.why_skipped(&table.rig, case) {
+            Some(why) => Finished::skipped(case, brief, why, case_folder.path().to_owned()),
+            None => {
+                let path = case_folder.path().to_owned();
+                let mut tell =
+                    |entry: &Entry, monitor: &Monitor| observer.happened(case, entry, monitor);
+                let mut session = Session::new(
+                    &mut table.rig,
+                    &table.inbox,
+                    interrupt,
+                    case_folder,
+                    Monitor::new(&brief),
+                    &mut tell,
+                );
+                let around = Around {
+                    case,
+                    server: &table.server,
+                    packages: &self.packages,
+                    package: self.package(case),
+                    public: (&table.public.0, table.public.1),
+                    seed: self.seed,
+                };
+                let over = case::run(&mut session, &around).and_then(|()| session.over());
+                match over {
+                    Ok(over) => self.conclude(case, brief, over).map_err(evidence)?,
+                    Err(Stop::Evidence(e)) => return Err(evidence(e)),
+                    Err(broken) => Finished::broken(case, brief, &broken, path),
+                }
+            }
+        };
+        let finished = finished.with(self, started.elapsed());
+        finished.write().map_err(evidence)?;
+        observer.over(&finished);
+        Ok(finished)
+    }
+
+    fn conclude(&self, case: &Case, brief: Brief, over: Over) -> io::Result<Finished> {
+        let judgement = over.monitor.conclude();
+        let snapshot = if self.snapshots {
+            let text = dfota::timeline::render(&brief, &over.timeline);
+            Some(crate::report::compare_snapshot(case, &text, &self.rig)?)
+        } else {
+            None
+        };
+        Ok(Finished::judged(
+            case,
+            brief,
+            judgement,
+            snapshot,
+            over.timeline,
+            over.folder.path().to_owned(),
+        ))
+    }
+
+    fn package(&self, case: &Case) -> Option<&Package> {
+        self.packages.get(case.scenario.package.as_deref()?).ok()
+    }
+
+    /// Why this bench cannot do a case, if it cannot.
+    fn why_skipped(&self, rig: &Rig, case: &Case) -> Option<String> {
+        let needs = case.needs();
+        if needs.reset && rig.reset.is_none() {
+            return Some("this rig has no RESET_N".to_owned());
+        }
+        if needs.virtual_module && !self.rig.is_virtual() {
+            return Some("it needs the virtual module, to misbehave".to_owned());
+        }
+        if needs.cut_while_updating
+            && !self.rig.is_virtual()
+            && !self.rig.module.may_cut_while_updating
+        {
+            return Some(
+                "the rig file does not say `may_cut_while_updating = true`: a module can be lost by that"
+                    .to_owned(),
+            );
+        }
+        None
+    }
+
+    /// What the judge must know that the timeline does not say.
+    fn brief(&self, case: &Case) -> Brief {
+        let package = self.package(case);
+        Brief {
+            case: case.id.clone(),
+            model: match self.rig.module.model {
+                Some(Model::Bc20) => "BC20".to_owned(),
+                Some(Model::Bc26) | None => "BC26".to_owned(),
+            },
+            base: package.map_or_else(String::new, |p| p.base.clone()),
+            target: package.map_or_else(String::new, |p| p.target.clone()),
+            package: package.map(|p| PackageFacts {
+                sha256: p.sha256.clone(),
+                size: p.bytes.len() as u64,
+                fitness: match p.condition {
+                    Condition::Honest => Fitness::Fits,
+                    Condition::MadeFor(_) => Fitness::OtherBase,
+                    Condition::Damaged => Fitness::Damaged,
+                },
+            }),
+            console: match case.scenario.console {
+                ConsoleSetting::Fixed => Console::Fixed(self.rig.baud.rate()),
+                ConsoleSetting::Auto => Console::Auto,
+                ConsoleSetting::Rate(rate) => Console::Fixed(rate),
+            },
+            imei: self.rig.module.imei.clone(),
+            end: match (package, case.end.firmware) {
+                // Without a package no version has a name; that it stays is judged all the same.
+                (None, _) => EndState::Unchecked,
+                (Some(_), EndFirmware::Target) => EndState::Target,
+                (Some(_), EndFirmware::Base) => EndState::Base,
+                (Some(_), EndFirmware::Either) => EndState::Either,
+            },
+            faults_planned: case.planned_faults(),
+            ..Brief::default()
+        }
+    }
+
+    /// The virtual module that a case begins with.
+    fn settings(&self, case: &Case) -> Settings {
+        let Bench::Virtual(bench) = &self.rig.bench else {
+            return Settings::default();
+        };
+        let wanted = &case.virtual_module;
+        let mut defects = self.defects.clone();
+        defects.extend(wanted.defects.iter().copied());
+        let defaults = Settings::default();
+        Settings {
+            personality: wanted.personality.unwrap_or(bench.personality),
+            speed: bench.speed,
+            imei: self.rig.module.imei.clone().unwrap_or(defaults.imei),
+            image: self
+                .package(case)
+                .and_then(|package| self.packages.firmware(&package.base))
+                .map_or(defaults.image, |firmware| firmware.image.to_vec()),
+            // As the rig file says; a scenario that wants it otherwise has it set like on a bench.
+            console: match self.rig.baud {
+                Baud::Auto => Rate::Auto,
+                Baud::Fixed(rate) => Rate::Fixed(rate),
+            },
+            registered: wanted.registered,
+            defects,
+            seed: self.seed,
+            flash: defaults.flash,
+        }
+    }
+}
+
+/// A bench with its server: what a case finds set.
+struct Table {
+    rig: Rig,
+    server: PackageServer,
+    inbox: Inbox,
+    /// What the module's network calls the server.
+    public: (String, u16),
+}
+
+impl Table {
+    fn set(run: &Run, rig: Rig, interrupt: &Interrupt) -> Result<Self, RunError> {
+        let (inbox, outbox) = Inbox::new().map_err(|source| ServerError::Threads { source })?;
+        interrupt.tell(inbox.waker().clone());
+        let address = &run.rig.server;
+        let server = PackageServer::start(
+            Options {
+                listen: address.listen,
+                public_url: address
+                    .called
+                    .as_ref()
+                    .map(|name| format!("http://{}:{}", name.host, name.port)),
+                limits: Limits::default(),
+            },
+            outbox,
+        )?;
+        let public = match &address.called {
+            Some(name) => (name.host.clone(), name.port),
+            None => (
+                server.local_addr().ip().to_string(),
+                server.local_addr().port(),
+            ),
+        };
+        Ok(Self {
+            rig,
+            server,
+            inbox,
+            public,
+        })
+    }
+}
+
+/// The strongest verdict of a run; `pass` only when something passed and nothing else came.
+#[must_use]
+pub fn strongest(finished: &[Finished]) -> Option<Verdict> {
+    finished.iter().map(|f| f.verdict).max()
+}
+
+/// Where a run's snapshots are: beside the scenario, in `accepted`.
+#[must_use]
+pub fn accepted_dir(scenario: &Path) -> PathBuf {
+    scenario
+        .parent()
+        .unwrap_or_else(|| Path::new(""))
+        .join("accepted")
+}

@@ -1,0 +1,269 @@
+//! What is done with a module again and again: switch it on, get it to answer, ask what it is,
+//! give it an honest package. Each move is a few acts and waits of a session.
+
+use std::time::Duration;
+
+use dfota::message::Message;
+use dfota::monitor::Phase;
+use dfota::timeline::{Event, Pin, Purpose};
+
+use super::session::{Awaited, Session, Stop};
+use crate::scenario::{self, Expectation, Number, Pattern};
+
+/// A generic module is asked `AT` twice a second until it answers.
+const SYNC_EVERY: Duration = Duration::from_millis(500);
+/// No wait is made shorter than this by a virtual module's speed: threads need time, too.
+const PACE_FLOOR: Duration = Duration::from_millis(2);
+/// A deadline of a fast virtual module is shortened down to this, and not further: a busy
+/// machine must not look like a silent module.
+const DEADLINE_FLOOR: Duration = Duration::from_secs(3);
+/// How long a module may be busy with a forced update before it answers.
+pub(super) const FORCED_UPDATE_WITHIN: Duration = Duration::from_secs(20 * 60);
+/// How long a command other than `AT+QFOTADL` may take to answer.
+const PROBE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a module may look for a network after it has started.
+pub(super) const REGISTERED_WITHIN: Duration = Duration::from_secs(180);
+/// How long a whole download may take at the rate of deep coverage.
+pub(super) const DOWNLOAD_WITHIN: Duration = Duration::from_secs(30 * 60);
+
+/// What is asked before and after, and compared. `AT+CGSN=1` is the IMEI where plain `AT+CGSN`
+/// is the serial number; both are asked by their plain form, which every revision has.
+const PROBES: [&str; 7] = [
+    "ATI",
+    "AT+CGMR",
+    "AT+CGSN",
+    "AT+CFUN?",
+    "AT+CMEE?",
+    "AT+IPR?",
+    "AT+CGDCONT?",
+];
+
+/// What an honest update came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Honest {
+    /// `END,0`, or the reboot that autobaud keeps it back behind: the version decides.
+    Over,
+    /// It went wrong, and how.
+    Failed(String),
+}
+
+impl Session<'_> {
+    /// A duration of module time, as long as it takes on this rig.
+    pub(super) fn pace(&self, time: Duration) -> Duration {
+        match self.rig.speed {
+            1 => time,
+            speed => (time / speed).max(PACE_FLOOR.min(time)),
+        }
+    }
+
+    /// A deadline of module time, as long as it is on this rig.
+    pub(super) fn deadline(&self, within: Duration) -> Duration {
+        match self.rig.speed {
+            1 => within,
+            speed => (within / speed).max(DEADLINE_FLOOR.min(within)),
+        }
+    }
+
+    /// VBAT, then PWRKEY.
+    pub(super) fn power_on(&mut self) -> Result<(), Stop> {
+        self.supply_on()?;
+        self.pass(self.pace(self.rig.timing.vbat_stable))?;
+        if self.rig.pwrkey.is_some() {
+            self.pulse(Pin::Pwrkey, None)?;
+        }
+        self.sense()
+    }
+
+    /// VBAT off for as long as the rig file says, at least.
+    pub(super) fn power_off(&mut self) -> Result<(), Stop> {
+        self.supply_off()?;
+        self.stay_off(None)
+    }
+
+    /// Waits with the power off, and looks at the rail at the end.
+    pub(super) fn stay_off(&mut self, off_for: Option<Duration>) -> Result<(), Stop> {
+        let least = self.rig.timing.off_for;
+        let time = off_for.map_or(least, |time| time.max(least));
+        self.pass(self.pace(time))?;
+        self.sense()
+    }
+
+    /// Asserts a line, waits, releases it.
+    pub(super) fn pulse(&mut self, pin: Pin, width: Option<Duration>) -> Result<(), Stop> {
+        self.set_pin(pin, true)?;
+        self.release_after(pin, width)
+    }
+
+    /// The rest of a pulse.
+    pub(super) fn release_after(&mut self, pin: Pin, width: Option<Duration>) -> Result<(), Stop> {
+        let width = width.unwrap_or(match pin {
+            Pin::ResetN => self.rig.timing.reset_pulse,
+            Pin::Pwrkey | Pin::ConsoleEnable => self.rig.timing.pwrkey_pulse,
+        });
+        self.pass(self.pace(width))?;
+        self.set_pin(pin, false)
+    }
+
+    /// Asks `AT` until the module answers; that is also how it learns the rate. What a module
+    /// says at its start is not relied on: some say nothing.
+    pub(super) fn ready(&mut self, within: Duration) -> Result<Awaited, Stop> {
+        let until = self.now() + within;
+        let ok = answer(vec![Pattern::Ok], "OK");
+        let every = self.pace(SYNC_EVERY).max(Duration::from_millis(20));
+        while self.now() < until {
+            self.forget_the_past();
+            self.send(b"AT\r", Purpose::Sync)?;
+            if self.await_message(&ok, every, None)? == Awaited::Came {
+                // An answer to an earlier `AT` may still be under way.
+                self.pass(self.pace(Duration::from_millis(300)))?;
+                self.forget_the_past();
+                self.happened(Event::Ready)?;
+                return Ok(Awaited::Came);
+            }
+        }
+        Ok(Awaited::Overdue)
+    }
+
+    /// Sends a command and returns its information responses, or `None` when it is refused or
+    /// not answered.
+    pub(super) fn ask(&mut self, command: &str) -> Result<Option<Vec<String>>, Stop> {
+        self.forget_the_past();
+        let from = self.timeline().len();
+        self.send(format!("{command}\r").as_bytes(), Purpose::Probe)?;
+        let result = answer(vec![Pattern::Ok], "OK");
+        match self.await_message(&result, PROBE_WITHIN, None)? {
+            Awaited::Came => {}
+            Awaited::RuledOut(_) | Awaited::Overdue => return Ok(None),
+        }
+        Ok(Some(
+            self.timeline()[from..]
+                .iter()
+                .filter_map(|entry| match &entry.event {
+                    Event::Received {
+                        message: Message::Information(text),
+                        ..
+                    } => Some(text.clone()),
+                    _ => None,
+                })
+                .collect(),
+        ))
+    }
+
+    /// Asks everything that is compared before and after; the judge reads the answers. Returns
+    /// the firmware version.
+    pub(super) fn probe(&mut self) -> Result<Option<String>, Stop> {
+        let mut version = None;
+        for command in PROBES {
+            let answer = self.ask(command)?.unwrap_or_default();
+            if command == "ATI" {
+                version = answer.iter().find_map(|line| {
+                    let revision = line.trim().strip_prefix("Revision:")?;
+                    Some(revision.trim().to_owned())
+                });
+            }
+        }
+        Ok(version)
+    }
+
+    /// Waits until the network has the module.
+    pub(super) fn registered(&mut self) -> Result<bool, Stop> {
+        let until = self.now() + self.deadline(REGISTERED_WITHIN);
+        loop {
+            let answer = self.ask("AT+CEREG?")?.unwrap_or_default();
+            if answer.iter().any(|line| is_registered(line)) {
+                return Ok(true);
+            }
+            if self.now() >= until {
+                return Ok(false);
+            }
+            self.pass(self.pace(Duration::from_secs(2)))?;
+        }
+    }
+
+    /// One update from a module that is ready, with whatever the server offers at `url`.
+    pub(super) fn update_honestly(&mut self, url: &str) -> Result<Honest, Stop> {
+        self.forget_the_past();
+        self.send(format!("AT+QFOTADL=\"{url}\"\r").as_bytes(), Purpose::Step)?;
+        let steps = [
+            (answer(vec![Pattern::Ok], "OK"), PROBE_WITHIN),
+            (
+                answer(vec![Pattern::HttpEnd(exactly(0))], "FOTA HTTPEND 0"),
+                DOWNLOAD_WITHIN,
+            ),
+        ];
+        for (expectation, within) in steps {
+            let within = self.deadline(within);
+            match self.await_message(&expectation, within, None)? {
+                Awaited::Came => {}
+                Awaited::RuledOut(what) => {
+                    return Ok(Honest::Failed(format!(
+                        "wanted {}, got `{what}`",
+                        expectation.text
+                    )));
+                }
+                Awaited::Overdue => {
+                    return Ok(Honest::Failed(format!(
+                        "wanted {}, waited {within:?}",
+                        expectation.text
+                    )));
+                }
+            }
+        }
+        let within = self.deadline(FORCED_UPDATE_WITHIN);
+        let until = self.now() + within;
+        // On autobaud the END waits for a rate that it never sees, so the boot after the
+        // update is asked for its rate once it has been silent for a while.
+        let from = self.timeline().len();
+        self.await_phase(within, from, |phase| {
+            matches!(phase, Phase::Ended(_) | Phase::Restarting)
+        })?;
+        let left = until.saturating_sub(self.now());
+        let end = answer(vec![Pattern::End(Number::Any)], "FOTA END");
+        let patience = self.pace(Duration::from_secs(10)).max(DEADLINE_FLOOR);
+        if !matches!(self.monitor().phase(), Phase::Ended(_)) {
+            self.await_message(&end, left.min(patience), None)?;
+        }
+        if self.ready(left)? == Awaited::Came {
+            Ok(Honest::Over)
+        } else {
+            Ok(Honest::Failed("the module does not answer".to_owned()))
+        }
+    }
+}
+
+fn is_registered(line: &str) -> bool {
+    let status = line
+        .strip_prefix("+CEREG:")
+        .and_then(|fields| fields.split(',').nth(1));
+    matches!(status.map(str::trim), Some("1" | "5"))
+}
+
+fn exactly(number: u32) -> Number {
+    Number::Within(number..=number)
+}
+
+fn answer(patterns: Vec<Pattern>, text: &str) -> Expectation {
+    Expectation {
+        awaited: scenario::Awaited::Message(patterns),
+        within: PROBE_WITHIN,
+        text: text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("+CEREG: 0,1", true)]
+    #[case("+CEREG:0,1", true)]
+    #[case("+CEREG: 2,5,\"1A2B\",\"0000\",9", true)]
+    #[case("+CEREG: 0,2", false)]
+    #[case("+CEREG: 0,11", false)]
+    #[case("+CEREG:", false)]
+    #[case("+CGATT: 1", false)]
+    fn registered_at_home_or_roaming_and_nothing_else(#[case] line: &str, #[case] is: bool) {
+        assert_eq!(is_registered(line), is);
+    }
+}

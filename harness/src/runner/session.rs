@@ -1,0 +1,698 @@
+//! One case on one rig, as it happens: every byte, edge and report becomes an entry of the
+//! timeline, and a wait ends with an act by the thread that read the message.
+//!
+//! There is one thread. It waits in one `poll` for the console, the package server and the
+//! interrupt; so nothing has to be armed elsewhere, and between the last byte that decides an
+//! expectation and the edge that answers it lie one `read`, one comparison and one `write`.
+//! Book-keeping comes after the act.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use dfota::line::{Line, Splitter};
+use dfota::message::Understanding;
+use dfota::monitor::{Monitor, Phase};
+use dfota::reader::What;
+use dfota::timeline::{Entry, Event, FaultLife, Pin, Power, Purpose, ReadBack, ServerEvent};
+use dfota::transcript::escape;
+use dfota::urc;
+use rig::Rig;
+use rig::console::{CHUNK_LEN_MAX, ConsoleError};
+use rig::line::LineError;
+
+use super::inbox::Inbox;
+use crate::evidence::CaseFolder;
+use crate::interrupt::{Interrupt, Urgency};
+use crate::package_server::ServerError;
+use crate::package_server::record::Seen;
+use crate::scenario::Expectation;
+
+/// Most bytes that a case takes from its module. A module that says more floods, and is judged
+/// on what it said so far.
+const BYTES_MAX: usize = 8 << 20;
+/// Most entries of a timeline.
+const ENTRIES_MAX: usize = 200_000;
+
+/// Why a session cannot go on. What the module did wrong is never here: that is a finding.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stop {
+    /// The console failed.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
+    /// A line failed.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// The evidence cannot be written.
+    #[error("cannot write evidence")]
+    Evidence(#[from] io::Error),
+    /// The module said more than a case may hold.
+    #[error("the module floods: {0}")]
+    Flood(&'static str),
+    /// The package server failed.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// A step cannot be done on this rig.
+    #[error("{0}")]
+    Refused(String),
+    /// The person at the terminal, or the system, asked the run to end.
+    #[error("interrupted")]
+    Interrupted(Urgency),
+}
+
+/// What is done the moment an expectation is met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    /// The supply is switched off.
+    Cut,
+    /// A line is asserted.
+    Assert(Pin),
+    /// Bytes are sent.
+    Send(Vec<u8>),
+}
+
+/// What a wait ended with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// It came, and the act that was ready has been done.
+    Came,
+    /// Something came that rules it out: the line.
+    RuledOut(String),
+    /// Its deadline passed.
+    Overdue,
+}
+
+/// How long bytes may still arrive after the supply was switched: what the adapter and the
+/// kernel had under way. An FTDI adapter holds bytes back for up to 16 ms.
+const IN_FLIGHT: Duration = Duration::from_millis(50);
+
+/// A case under way.
+pub(super) struct Session<'a> {
+    /// The rig, for what is not a wait.
+    pub rig: &'a mut Rig,
+    /// Whether the supply was last switched on.
+    powered: bool,
+    inbox: &'a Inbox,
+    interrupt: &'a Interrupt,
+    /// Once an interrupt has been heeded, only a more urgent one is heeded again.
+    heeded: Urgency,
+    folder: CaseFolder,
+    start: Instant,
+    timeline: Vec<Entry>,
+    /// Each phase that the update was in, with the entry that brought it there.
+    phases: Vec<(usize, Phase)>,
+    monitor: Monitor,
+    splitter: Splitter,
+    understanding: Understanding,
+    bytes_read: usize,
+    /// Entries before this are behind the last expectation that was met.
+    cursor: usize,
+    /// The last expectation was met by a line that had not ended yet.
+    met_by_unfinished: bool,
+    observer: &'a mut (dyn FnMut(&Entry, &Monitor) + Send),
+}
+
+impl std::fmt::Debug for Session<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("entries", &self.timeline.len())
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a case leaves when it is over.
+#[derive(Debug)]
+pub(super) struct Over {
+    /// Everything that happened.
+    pub timeline: Vec<Entry>,
+    /// The judge, with all of it observed.
+    pub monitor: Monitor,
+    /// The folder, for the documents that conclude the case.
+    pub folder: CaseFolder,
+}
+
+impl<'a> Session<'a> {
+    /// Begins a case; its clock starts now.
+    pub(super) fn new(
+        rig: &'a mut Rig,
+        inbox: &'a Inbox,
+        interrupt: &'a Interrupt,
+        folder: CaseFolder,
+        monitor: Monitor,
+        observer: &'a mut (dyn FnMut(&Entry, &Monitor) + Send),
+    ) -> Self {
+        Self {
+            rig,
+            powered: false,
+            inbox,
+            interrupt,
+            heeded: Urgency::None,
+            folder,
+            start: Instant::now(),
+            timeline: Vec::new(),
+            phases: Vec::new(),
+            monitor,
+            splitter: Splitter::default(),
+            understanding: Understanding::default(),
+            bytes_read: 0,
+            cursor: 0,
+            met_by_unfinished: false,
+            observer,
+        }
+    }
+
+    /// Ends the case.
+    pub(super) fn over(mut self) -> Result<Over, Stop> {
+        if let Some(line) = self.splitter.cut_short() {
+            self.received(line, None)?;
+        }
+        self.folder.flush()?;
+        Ok(Over {
+            timeline: self.timeline,
+            monitor: self.monitor,
+            folder: self.folder,
+        })
+    }
+
+    /// Since the case began, in whole microseconds: what is stored is what was judged.
+    pub(super) fn now(&self) -> Duration {
+        self.moment(Instant::now())
+    }
+
+    fn moment(&self, instant: Instant) -> Duration {
+        let since = instant.saturating_duration_since(self.start);
+        Duration::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// Whether the supply was last switched on.
+    pub(super) fn powered(&self) -> bool {
+        self.powered
+    }
+
+    /// That a virtual module's thread ended is not a module's silence.
+    pub(super) fn check_alive(&self) -> Result<(), Stop> {
+        if self.rig.is_alive() {
+            return Ok(());
+        }
+        let why = "the virtual module's thread has ended on an error of its own";
+        Err(Stop::Refused(why.to_owned()))
+    }
+
+    /// The judge so far.
+    pub(super) fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// Everything so far.
+    pub(super) fn timeline(&self) -> &[Entry] {
+        &self.timeline
+    }
+
+    /// Adds to the timeline what happened just now.
+    pub(super) fn happened(&mut self, event: Event) -> Result<(), Stop> {
+        let at = self.now();
+        self.happened_at(at, event)
+    }
+
+    fn happened_at(&mut self, at: Duration, event: Event) -> Result<(), Stop> {
+        if self.timeline.len() >= ENTRIES_MAX {
+            return Err(Stop::Flood("more lines than a case may hold"));
+        }
+        // Clocks do not go back, but a line's last byte may be older than the entry before it.
+        let at = self.timeline.last().map_or(at, |last| at.max(last.at));
+        let entry = Entry { at, event };
+        self.folder.entry(&entry)?;
+        self.monitor.observe(&entry);
+        let phase = self.monitor.phase();
+        if self.phases.last().is_none_or(|(_, last)| *last != phase) {
+            self.phases.push((self.timeline.len(), phase));
+        }
+        (self.observer)(&entry, &self.monitor);
+        self.timeline.push(entry);
+        Ok(())
+    }
+
+    /// From here on, only what comes later meets an expectation.
+    pub(super) fn forget_the_past(&mut self) {
+        self.cursor = self.timeline.len();
+    }
+
+    /// Waits until `within` has passed for what is expected, and does `act` the moment it is
+    /// there. Messages that came after the last one that was awaited count.
+    pub(super) fn await_message(
+        &mut self,
+        expectation: &Expectation,
+        within: Duration,
+        act: Option<&Act>,
+    ) -> Result<Awaited, Stop> {
+        let until = self.now() + within;
+        if let Some(awaited) = self.already(expectation) {
+            if awaited == Awaited::Came
+                && let Some(act) = act
+            {
+                let seen = self.now();
+                let acted = self.act(act)?;
+                self.settle(act, Some(seen), acted)?;
+            }
+            return Ok(awaited);
+        }
+        loop {
+            let left = until.saturating_sub(self.now());
+            if left.is_zero() {
+                return Ok(Awaited::Overdue);
+            }
+            if let Some(awaited) = self.listen(left, Some((expectation, act)))? {
+                return Ok(awaited);
+            }
+        }
+    }
+
+    /// Looks for what is expected among what came since the last expectation was met.
+    fn already(&mut self, expectation: &Expectation) -> Option<Awaited> {
+        for index in self.cursor..self.timeline.len() {
+            let Event::Received { line, message } = &self.timeline[index].event else {
+                continue;
+            };
+            if expectation.met_by(message, Some(&line.bytes)) {
+                self.cursor = index + 1;
+                return Some(Awaited::Came);
+            }
+            if expectation.ruled_out_by(message) {
+                let what = escape(&line.bytes);
+                self.cursor = index + 1;
+                return Some(Awaited::RuledOut(what));
+            }
+        }
+        self.cursor = self.timeline.len();
+        if !self.met_by_unfinished
+            && let Some(message) = urc::decided(self.splitter.pending())
+            && expectation.met_by(&message, None)
+        {
+            self.met_by_unfinished = true;
+            return Some(Awaited::Came);
+        }
+        None
+    }
+
+    /// Waits until the judge sees a phase that satisfies `reached`, or has seen one since the
+    /// entry `from`, at most `within`.
+    pub(super) fn await_phase(
+        &mut self,
+        within: Duration,
+        from: usize,
+        reached: impl Fn(Phase) -> bool,
+    ) -> Result<Awaited, Stop> {
+        let until = self.now() + within;
+        loop {
+            let passed = self.phases.iter().rev();
+            let mut passed = passed.take_while(|(entry, _)| *entry >= from);
+            if reached(self.monitor.phase()) || passed.any(|(_, phase)| reached(*phase)) {
+                self.forget_the_past();
+                return Ok(Awaited::Came);
+            }
+            let left = until.saturating_sub(self.now());
+            if left.is_zero() {
+                return Ok(Awaited::Overdue);
+            }
+            self.listen(left, None)?;
+        }
+    }
+
+    /// Waits until the pending command has its final result code, at most `within`: until then
+    /// the module does not listen to another.
+    pub(super) fn await_answered(&mut self, within: Duration) -> Result<(), Stop> {
+        let until = self.now() + within;
+        while self.understanding.pending().is_some() {
+            let left = until.saturating_sub(self.now());
+            if left.is_zero() {
+                break;
+            }
+            self.listen(left, None)?;
+        }
+        Ok(())
+    }
+
+    /// Lets time pass; what arrives is recorded.
+    pub(super) fn pass(&mut self, time: Duration) -> Result<(), Stop> {
+        let until = self.now() + time;
+        loop {
+            let left = until.saturating_sub(self.now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.listen(left, None)?;
+        }
+    }
+
+    /// One wait, at most `limit`, and everything that it brings.
+    fn listen(
+        &mut self,
+        limit: Duration,
+        sought: Option<(&Expectation, Option<&Act>)>,
+    ) -> Result<Option<Awaited>, Stop> {
+        self.heed_interrupt()?;
+        let woken = self.rig.console.wait(self.inbox.waker().as_fd(), limit)?;
+        let mut awaited = None;
+        if woken.console {
+            awaited = self.hear(sought)?;
+        }
+        if woken.other {
+            self.take_reports()?;
+        }
+        self.folder.flush()?;
+        Ok(awaited)
+    }
+
+    /// Reads what has arrived; decides, acts, and only then keeps the books.
+    fn hear(
+        &mut self,
+        sought: Option<(&Expectation, Option<&Act>)>,
+    ) -> Result<Option<Awaited>, Stop> {
+        let mut chunk = [0; CHUNK_LEN_MAX];
+        let n = self.rig.console.read(&mut chunk)?;
+        let at = self.now();
+        if n == 0 {
+            return Ok(None);
+        }
+        let lines = self.splitter.push(at, &chunk[..n]);
+        let mut found = None;
+        let mut heard = Vec::with_capacity(lines.len());
+        for line in lines {
+            let message = self.understanding.line(&line);
+            let stale = std::mem::take(&mut self.met_by_unfinished);
+            if let Some((expectation, _)) = sought
+                && found.is_none()
+                && !stale
+            {
+                if expectation.met_by(&message, Some(&line.bytes)) {
+                    found = Some((heard.len() + 1, Awaited::Came));
+                } else if expectation.ruled_out_by(&message) {
+                    let what = escape(&line.bytes);
+                    found = Some((heard.len() + 1, Awaited::RuledOut(what)));
+                }
+            }
+            heard.push((line, message, stale));
+        }
+        let mut unfinished = false;
+        if let Some((expectation, _)) = sought
+            && found.is_none()
+            && !self.met_by_unfinished
+            && let Some(message) = urc::decided(self.splitter.pending())
+            && expectation.met_by(&message, None)
+        {
+            found = Some((heard.len(), Awaited::Came));
+            unfinished = true;
+        }
+        let acted = match (&found, sought) {
+            (Some((_, Awaited::Came)), Some((_, Some(act)))) => Some((act, self.act(act)?)),
+            _ => None,
+        };
+
+        self.folder.wire(at, What::Chunk(chunk[..n].to_vec()))?;
+        self.bytes_read += n;
+        // What the server had seen by now stands before what the module says of it.
+        self.take_reports()?;
+        let before = self.timeline.len();
+        for (line, message, stale) in heard {
+            self.happened_at(at, Event::Received { line, message })?;
+            if stale {
+                // Its unfinished form has met an expectation already.
+                self.cursor = self.cursor.max(self.timeline.len());
+            }
+        }
+        if let Some((lines, _)) = &found {
+            self.cursor = before + lines;
+        }
+        self.met_by_unfinished |= unfinished;
+        if let Some((act, acted)) = acted {
+            self.settle(act, Some(at), acted)?;
+        }
+        if self.bytes_read > BYTES_MAX {
+            return Err(Stop::Flood("more bytes than a case may hold"));
+        }
+        Ok(found.map(|(_, awaited)| awaited))
+    }
+
+    fn received(&mut self, line: Line, at_most: Option<Duration>) -> Result<(), Stop> {
+        let message = self.understanding.line(&line);
+        let at = at_most.map_or(line.at, |most| most.min(line.at));
+        self.happened_at(at, Event::Received { line, message })
+    }
+
+    /// Does an act, and nothing else; says when it was done.
+    fn act(&mut self, act: &Act) -> Result<Duration, Stop> {
+        match act {
+            Act::Cut => self.rig.supply.release()?,
+            Act::Assert(pin) => self.pin(*pin)?.assert()?,
+            Act::Send(bytes) => {
+                self.understanding.sent(bytes);
+                self.rig.console.write(bytes)?;
+            }
+        }
+        Ok(self.now())
+    }
+
+    /// Keeps the books of an act.
+    fn settle(&mut self, act: &Act, seen: Option<Duration>, acted: Duration) -> Result<(), Stop> {
+        match act {
+            Act::Cut => self.supply_went_off(acted)?,
+            Act::Assert(pin) => {
+                let (pin, asserted) = (*pin, true);
+                self.done(acted, Event::Pin { pin, asserted })?;
+            }
+            Act::Send(bytes) => self.went_out(acted, bytes, Purpose::Step)?,
+        }
+        if let Some(seen) = seen {
+            self.happened_at(acted, Event::Reaction { seen, acted })?;
+        }
+        Ok(())
+    }
+
+    /// Sends to the module.
+    pub(super) fn send(&mut self, bytes: &[u8], purpose: Purpose) -> Result<(), Stop> {
+        self.understanding.sent(bytes);
+        // Stamped before the bytes leave: an answer cannot be older than its command.
+        let at = self.now();
+        self.rig.console.write(bytes)?;
+        self.went_out(at, bytes, purpose)
+    }
+
+    fn went_out(&mut self, at: Duration, bytes: &[u8], purpose: Purpose) -> Result<(), Stop> {
+        let bytes = bytes.to_vec();
+        self.done(at, Event::Sent { bytes, purpose })
+    }
+
+    /// Something was done to the module: it stands in both logs.
+    fn done(&mut self, at: Duration, event: Event) -> Result<(), Stop> {
+        self.folder.wire(at, What::Event(event.clone()))?;
+        self.happened_at(at, event)
+    }
+
+    /// Switches the supply on. VBAT alone boots nothing: PWRKEY follows by itself.
+    pub(super) fn supply_on(&mut self) -> Result<(), Stop> {
+        // What is left in the tty was said in another life of the module.
+        self.rig.console.clear()?;
+        self.rig.supply.assert()?;
+        self.powered = true;
+        let at = self.now();
+        let read_back = read_back(self.rig.supply.read()?, true);
+        self.done(
+            at,
+            Event::Supply {
+                to: Power::On,
+                read_back,
+            },
+        )
+    }
+
+    /// Switches the supply off.
+    pub(super) fn supply_off(&mut self) -> Result<(), Stop> {
+        let acted = self.act(&Act::Cut)?;
+        self.supply_went_off(acted)
+    }
+
+    /// Lines that end while bytes are still in flight were said before the cut, and stand
+    /// before it in the timeline; what comes later stands after it and is evidence that the
+    /// module lived on.
+    fn supply_went_off(&mut self, acted: Duration) -> Result<(), Stop> {
+        self.powered = false;
+        let off = Event::Supply {
+            to: Power::Off,
+            read_back: read_back(self.rig.supply.read()?, false),
+        };
+        self.folder.wire(acted, What::Event(off.clone()))?;
+        let quiet = acted + IN_FLIGHT;
+        let mut chunk = [0; CHUNK_LEN_MAX];
+        loop {
+            let left = quiet.saturating_sub(self.now());
+            if left.is_zero() {
+                break;
+            }
+            let woken = self.rig.console.wait(self.inbox.waker().as_fd(), left)?;
+            if woken.other {
+                self.take_reports()?;
+            }
+            if !woken.console {
+                continue;
+            }
+            let n = self.rig.console.read(&mut chunk)?;
+            let at = self.now();
+            self.folder.wire(at, What::Chunk(chunk[..n].to_vec()))?;
+            self.bytes_read += n;
+            for line in self.splitter.push(at, &chunk[..n]) {
+                self.received(line, Some(acted))?;
+            }
+            if self.bytes_read > BYTES_MAX {
+                return Err(Stop::Flood("more bytes than a case may hold"));
+            }
+        }
+        if let Some(line) = self.splitter.cut_short() {
+            self.received(line, Some(acted))?;
+        }
+        self.understanding.power_lost();
+        self.met_by_unfinished = false;
+        self.happened_at(acted, off)?;
+        self.forget_the_past();
+        self.sense()
+    }
+
+    fn pin(&mut self, pin: Pin) -> Result<&mut rig::line::Line, Stop> {
+        let (line, name) = match pin {
+            Pin::Pwrkey => (&mut self.rig.pwrkey, "PWRKEY"),
+            Pin::ResetN => (&mut self.rig.reset, "RESET_N"),
+            Pin::ConsoleEnable => (&mut self.rig.console_enable, "console enable"),
+        };
+        line.as_mut()
+            .ok_or_else(|| Stop::Refused(format!("this rig has no {name}")))
+    }
+
+    /// Looks at the rail, where the rig can.
+    pub(super) fn sense(&mut self) -> Result<(), Stop> {
+        let Some(line) = &mut self.rig.power_good else {
+            return Ok(());
+        };
+        match line.read()? {
+            Some(up) => self.happened(Event::Rail { up }),
+            None => Ok(()),
+        }
+    }
+
+    /// Asserts or releases a line beside the supply.
+    pub(super) fn set_pin(&mut self, pin: Pin, asserted: bool) -> Result<(), Stop> {
+        let line = self.pin(pin)?;
+        if asserted {
+            line.assert()?;
+        } else {
+            line.release()?;
+        }
+        self.done(self.now(), Event::Pin { pin, asserted })
+    }
+
+    /// Changes the console's own rate. What was held back at the old one is cut short.
+    pub(super) fn set_baud(&mut self, baud: u32) -> Result<(), Stop> {
+        if let Some(line) = self.splitter.cut_short() {
+            self.received(line, None)?;
+        }
+        self.rig.console.set_baud(baud)?;
+        self.done(self.now(), Event::Rate(baud))
+    }
+
+    /// Adds what the server saw to the timeline, and the records of its connections to the
+    /// evidence.
+    pub(super) fn take_reports(&mut self) -> Result<(), Stop> {
+        self.inbox.waker().rest();
+        while let Some(report) = self.inbox.take() {
+            let at = self.moment(report.at);
+            if let Seen::Closed { record, .. } | Seen::Stranger { record, .. } = &report.seen {
+                self.folder.http(record)?;
+            }
+            let event = match report.seen {
+                Seen::Request {
+                    connection,
+                    method,
+                    range_from,
+                } => Event::Server(ServerEvent::Request {
+                    connection,
+                    method,
+                    range_from,
+                }),
+                Seen::Acked {
+                    connection,
+                    from,
+                    bytes,
+                    of,
+                } => Event::Server(ServerEvent::Acked {
+                    connection,
+                    from,
+                    bytes,
+                    of,
+                }),
+                Seen::Closed {
+                    connection,
+                    status,
+                    acked,
+                    declared,
+                    honest,
+                    how,
+                    record: _,
+                } => Event::Server(ServerEvent::Closed {
+                    connection,
+                    status,
+                    acked,
+                    declared,
+                    honest,
+                    how,
+                }),
+                Seen::Stranger {
+                    connection,
+                    why,
+                    record: _,
+                } => Event::Server(ServerEvent::Stranger { connection, why }),
+                Seen::MoreStrangers { count } => Event::Server(ServerEvent::Stranger {
+                    connection: 0,
+                    why: format!("and {count} more"),
+                }),
+                Seen::FaultFired {
+                    name,
+                    connection,
+                    at_byte,
+                    acked,
+                    text,
+                } => {
+                    let on = connection.map_or_else(
+                        || "the port".to_owned(),
+                        |number| format!("connection {number}"),
+                    );
+                    Event::Fault {
+                        name,
+                        life: FaultLife::Fired(format!(
+                            "{text}: {on}, byte {at_byte}, {acked} acknowledged"
+                        )),
+                    }
+                }
+                Seen::Trouble(what) => Event::Trouble(what),
+            };
+            self.happened_at(at, event)?;
+        }
+        Ok(())
+    }
+
+    fn heed_interrupt(&mut self) -> Result<(), Stop> {
+        let urgency = self.interrupt.urgency();
+        if urgency <= self.heeded {
+            return Ok(());
+        }
+        self.heeded = urgency;
+        self.happened(Event::Interrupted)?;
+        Err(Stop::Interrupted(urgency))
+    }
+}
+
+fn read_back(level: Option<bool>, commanded: bool) -> ReadBack {
+    match level {
+        Some(level) if level == commanded => ReadBack::Agrees,
+        Some(_) => ReadBack::Differs,
+        None => ReadBack::Unavailable,
+    }
+}
