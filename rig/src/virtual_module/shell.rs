@@ -254,10 +254,10 @@ impl Clock {
         life.saturating_sub(self.at(now)) / self.speed
     }
 
-    /// The module's time is `life`, now.
-    fn set(&mut self, life: Duration) {
+    /// The module's time was `life` at `real`.
+    fn set(&mut self, life: Duration, real: Instant) {
         self.life = life;
-        self.real = Instant::now();
+        self.real = real;
     }
 }
 
@@ -334,14 +334,12 @@ impl Life {
             let heard = self.pty.read(&mut buffer)?;
             if !heard.is_empty() {
                 let rate = self.pty.host_rate()?;
-                let now = self.clock.at(Instant::now());
-                self.live_through(now)?;
+                self.live_through_lines()?;
                 self.module.hear(heard, rate);
             }
             self.pty.write_backlog()?;
             if let Some(news) = self.link.poll(self.module.appetite(), &mut buffer) {
-                let now = self.clock.at(Instant::now());
-                self.live_through(now)?;
+                self.live_through_lines()?;
                 self.module.network(match news {
                     News::Connected => Network::Connected,
                     News::Received(bytes) => Network::Received(bytes),
@@ -395,6 +393,14 @@ impl Life {
         self.live_through(self.module.now())?;
         self.unread = false;
         self.pty.clear()
+    }
+
+    /// Lives until now. What happened to the lines meanwhile happens first: a thread that had
+    /// to wait for its turn would otherwise live beyond both edges of a pulse, and then feel
+    /// them at one moment, as no pulse at all.
+    fn live_through_lines(&mut self) -> io::Result<()> {
+        let now = self.follow_lines()?;
+        self.live_through(self.clock.at(now))
     }
 
     /// Lives until `at`, or until the module has said something.
@@ -453,7 +459,10 @@ impl Life {
             }
             self.unread = held >= HOLD_MAX;
         }
-        self.clock.set(life);
+        // It has stood still until the first change of a line, not until this thread had its
+        // turn: the changes keep their distances.
+        let changed = self.shared.levels().changes.front().map(|change| change.0);
+        self.clock.set(life, changed.unwrap_or_else(Instant::now));
         Ok(())
     }
 
