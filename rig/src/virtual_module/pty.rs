@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
@@ -100,9 +101,15 @@ impl Pty {
         Ok(())
     }
 
-    /// Whether the host has read everything that reached it.
+    /// Whether the host has read everything.
+    ///
+    /// Asked by `poll` and not by `FIONREAD`: bytes travel from one end of a pty to the other on
+    /// a kernel worker, which comes late on a busy machine; `poll` waits for it, `FIONREAD`
+    /// counts what has arrived and calls the rest read.
     pub(super) fn is_read(&self) -> io::Result<bool> {
-        Ok(self.backlog.is_empty() && rustix::io::ioctl_fionread(&self.slave)? == 0)
+        let mut fds = [PollFd::new(&self.slave, PollFlags::IN)];
+        let ready = poll(&mut fds, Some(&Timespec::default()))?;
+        Ok(self.backlog.is_empty() && ready == 0)
     }
 
     /// Lets the line be opened again after a host that held it for itself and was killed. A tty
@@ -115,6 +122,9 @@ impl Pty {
     /// Takes back what nobody has read: a module without power has nothing to say.
     pub(super) fn clear(&mut self) -> io::Result<()> {
         self.backlog.clear();
+        // A flush does not reach bytes that are still on the kernel's way to the host's side;
+        // asking brings them there.
+        self.is_read()?;
         tcflush(&self.slave, QueueSelector::IOFlush)?;
         Ok(())
     }

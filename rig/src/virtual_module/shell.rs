@@ -27,8 +27,9 @@ use super::pty::Pty;
 use super::{Defect, FlashStore, Settings, voice};
 use crate::delta::SECTOR;
 
-/// How long the module's time may stand still for a host that does not read.
-const HOLD_MAX: Duration = Duration::from_millis(20);
+/// How long the module's time may stand still for a host that does not read: longer than a busy
+/// machine keeps a thread waiting, and paid once by a host that never reads.
+const HOLD_MAX: Duration = Duration::from_millis(500);
 /// The least time it stands still after a message: the kernel brings the bytes to the host's
 /// side only after a moment, and the host takes a moment to act.
 const HOLD_MIN: Duration = Duration::from_micros(100);
