@@ -194,11 +194,11 @@ impl Monitor {
             Event::Server(event) => {
                 let requests = self.delivery.requests;
                 let (mut context, parts) = self.context(moment);
-                let anew = parts
+                let course = parts
                     .delivery
                     .server(event, parts.attempt.as_deref(), &mut context);
-                if anew && let Some(attempt) = &mut self.attempt {
-                    attempt.download_begins_anew();
+                if let Some(attempt) = parts.attempt {
+                    attempt.download_takes(course, &mut context);
                 }
                 self.reached |= self.delivery.requests > 0;
                 if self.stage == Stage::Steps {
@@ -438,6 +438,9 @@ impl Monitor {
     }
 
     fn unmet(&mut self, expectation: &str, why: &str, moment: Moment) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.waited_for_in_vain();
+        }
         if self.unmet.len() < UNMET_MAX {
             self.unmet.push(Unmet {
                 moment,

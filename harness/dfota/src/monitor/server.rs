@@ -34,6 +34,19 @@ pub(crate) struct Delivery {
     size: u64,
 }
 
+/// What happened at the server, to the module's percentage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// Nothing that concerns it.
+    Unchanged,
+    /// The module asks once more: the answer decides whether it goes on or begins anew.
+    MayBeginAnew,
+    /// The answer began with the first byte.
+    BeganAnew,
+    /// The answer went on where the download had broken.
+    WentOn,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Open {
     get: bool,
@@ -56,13 +69,13 @@ impl Delivery {
         self.requests == 0
     }
 
-    /// Something happened at the server. Gives whether the module began its download anew.
+    /// Something happened at the server. Gives what it means for the module's percentage.
     pub(crate) fn server(
         &mut self,
         event: &ServerEvent,
         attempt: Option<&Attempt>,
         context: &mut Context<'_>,
-    ) -> bool {
+    ) -> Course {
         match event {
             ServerEvent::Request {
                 connection,
@@ -80,7 +93,7 @@ impl Delivery {
                 }
                 self.acked(from.saturating_add(*bytes), *of);
                 self.check_size(*of, attempt, context);
-                false
+                Course::Unchanged
             }
             ServerEvent::Closed {
                 connection,
@@ -90,15 +103,15 @@ impl Delivery {
                 honest,
                 ..
             } => {
-                self.closed(*connection, *status, *acked, *declared, *honest);
+                let course = self.closed(*connection, *status, *acked, *declared, *honest);
                 if !honest {
                     self.dishonest(attempt, context);
                 }
-                false
+                course
             }
             ServerEvent::Stranger { why, .. } => {
                 self.stranger(why, attempt, context);
-                false
+                Course::Unchanged
             }
         }
     }
@@ -110,7 +123,7 @@ impl Delivery {
         range_from: Option<u64>,
         attempt: Option<&Attempt>,
         context: &mut Context<'_>,
-    ) -> bool {
+    ) -> Course {
         self.requests = self.requests.saturating_add(1);
         if self.open.len() < OPEN_MAX {
             let open = Open {
@@ -126,9 +139,7 @@ impl Delivery {
             || format!("the module made {requests} requests for one command"),
             format!("at most {}", crate::guide::CONNECTIONS_MAX),
         );
-        let complete = self.assembly.is_some_and(|assembly| {
-            assembly.honest && assembly.as_declared == Some(true) && self.reaches_end(assembly)
-        });
+        let complete = self.is_complete();
         let served_plainly = attempt.is_some_and(|attempt| attempt.stage != Stage::Steps)
             || !context.brief.plans_server_fault();
         if complete && served_plainly {
@@ -138,7 +149,17 @@ impl Delivery {
                 "no connection after the download",
             );
         }
-        self.requests > 1 && range_from.unwrap_or(0) == 0
+        match self.requests {
+            1 => Course::Unchanged,
+            _ => Course::MayBeginAnew,
+        }
+    }
+
+    /// Whether the module has the whole package, every byte right.
+    fn is_complete(&self) -> bool {
+        self.assembly.is_some_and(|assembly| {
+            assembly.honest && assembly.as_declared == Some(true) && self.reaches_end(assembly)
+        })
     }
 
     fn acked(&mut self, delivered: u64, size: u64) {
@@ -177,12 +198,12 @@ impl Delivery {
         acked: u64,
         declared: Option<u64>,
         honest: bool,
-    ) {
+    ) -> Course {
         let Some(open) = self.open.remove(&connection) else {
-            return;
+            return Course::Unchanged;
         };
-        if !open.get || !matches!(status, Some(200 | 206)) {
-            return;
+        if !open.get || !matches!(status, Some(200 | 206)) || self.is_complete() {
+            return Course::Unchanged;
         }
         let from = if status == Some(200) { 0 } else { open.from };
         if declared.is_some_and(|declared| acked >= declared) {
@@ -203,6 +224,10 @@ impl Delivery {
             as_declared: declared.map(|declared| acked >= declared),
             until: from.saturating_add(acked),
         });
+        match from {
+            0 => Course::BeganAnew,
+            _ => Course::WentOn,
+        }
     }
 
     fn reaches_end(&self, assembly: Assembly) -> bool {

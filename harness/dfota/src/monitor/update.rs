@@ -7,6 +7,7 @@ use crate::command::UrlStanding;
 use crate::monitor::context::Context;
 use crate::monitor::ledger::Moment;
 use crate::monitor::phase::{End, Phase};
+use crate::monitor::server::Course;
 use crate::outcomes;
 use crate::rules::{self, Rule};
 use crate::timeline::Stage;
@@ -24,8 +25,10 @@ pub(crate) struct Attempt {
     accepted: bool,
     reached_100: bool,
     downloaded: bool,
-    /// How often the server was asked to begin anew: as often may the percentage fall.
-    falls_allowed: u32,
+    /// The server was asked once more: the percentage may fall, once.
+    fall_allowed: bool,
+    /// Where it fell; the end of the connection tells whether that was right.
+    fell: Option<Moment>,
     started: bool,
     pub(crate) updated: bool,
     /// Boots since `START`, or since the power came back.
@@ -43,6 +46,8 @@ pub(crate) struct Attempt {
     end_may_be_lost: bool,
     /// The scenario's steps were over before the update was.
     abandoned: bool,
+    /// The scenario waited for it in vain.
+    in_vain: bool,
     /// The host took the network away: a failed download is its own doing.
     pub(crate) disturbed: bool,
     no_restart_before_updating: Option<Moment>,
@@ -102,7 +107,8 @@ impl Attempt {
             accepted: false,
             reached_100: false,
             downloaded: false,
-            falls_allowed: 0,
+            fall_allowed: false,
+            fell: None,
             started: false,
             updated: false,
             boots: 0,
@@ -114,6 +120,7 @@ impl Attempt {
             resume_said: false,
             end_may_be_lost: false,
             abandoned: false,
+            in_vain: false,
             disturbed: false,
             no_restart_before_updating: None,
             no_restart_before_end: None,
@@ -128,11 +135,29 @@ impl Attempt {
         self.phase = Phase::Ended(End::Refused);
     }
 
-    /// The server was asked for the first byte once more.
-    pub(crate) fn download_begins_anew(&mut self) {
-        if matches!(self.phase, Phase::Downloading { percent: Some(_) }) {
-            self.falls_allowed += 1;
+    /// The server saw the download begin anew, or go on.
+    pub(crate) fn download_takes(&mut self, course: Course, context: &mut Context<'_>) {
+        match course {
+            Course::Unchanged => {}
+            Course::MayBeginAnew => self.fall_allowed = true,
+            Course::BeganAnew => self.fell = None,
+            Course::WentOn => {
+                if let Some(moment) = self.fell.take() {
+                    context.ledger.found(
+                        &rules::PERCENT_RISES,
+                        Verdict::Fail,
+                        moment,
+                        "`DOWNLOADING` fell, though the download went on where it had broken",
+                        "a percentage that rises",
+                    );
+                }
+            }
         }
+    }
+
+    /// The scenario expected something while this went on, and it did not come.
+    pub(crate) fn waited_for_in_vain(&mut self) {
+        self.in_vain |= self.phase.is_under_way();
     }
 
     /// A boot of the module, expected or not.
@@ -215,6 +240,14 @@ impl Attempt {
                     .ledger
                     .found(rule, Verdict::Fail, moment, what, "a boot banner or `RDY`");
             }
+        }
+        if self.abandoned && self.in_vain {
+            context.fail(
+                &rules::UPDATE_ENDS,
+                "the scenario waited for the update in vain",
+                "`HTTPEND` with an error, or `END`",
+            );
+            return;
         }
         if self.abandoned {
             context.ledger.found(

@@ -74,8 +74,9 @@ impl Attempt {
             _ => None,
         };
         let fell = last.is_some_and(|last| percent < last);
-        if fell && self.falls_allowed > 0 {
-            self.falls_allowed -= 1;
+        if fell && self.fall_allowed {
+            self.fall_allowed = false;
+            self.fell = Some(context.moment);
             context
                 .ledger
                 .note("the percentage of the download fell after the module asked the server anew");
