@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use dfota::message::Message;
 use dfota::monitor::Phase;
-use dfota::timeline::{Event, Pin, Purpose};
+use dfota::timeline::{Event, Pin, Power, Purpose};
 
 use super::session::{Awaited, Session, Stop};
 use crate::scenario::{self, Expectation, Number, Pattern};
 
 /// A generic module is asked `AT` twice a second until it answers.
 const SYNC_EVERY: Duration = Duration::from_millis(500);
+/// On a fast virtual module it is asked no more often than this: a busy machine is slower.
+const SYNC_EVERY_FLOOR: Duration = Duration::from_millis(100);
+/// How long a module is silent when it has answered all that it was sent.
+const QUIET: Duration = Duration::from_millis(300);
+/// And on a fast virtual module, at least.
+const QUIET_FLOOR: Duration = Duration::from_millis(40);
 /// No wait is made shorter than this by a virtual module's speed: threads need time, too.
 const PACE_FLOOR: Duration = Duration::from_millis(2);
 /// A deadline of a fast virtual module is shortened down to this, and not further: a busy
@@ -105,23 +111,57 @@ impl Session<'_> {
     }
 
     /// Asks `AT` until the module answers; that is also how it learns the rate. What a module
-    /// says at its start is not relied on: some say nothing.
+    /// says at its start is not relied on, for some say nothing; but where it says something,
+    /// that is the moment to ask.
     pub(super) fn ready(&mut self, within: Duration) -> Result<Awaited, Stop> {
         let until = self.now() + within;
         let ok = answer(vec![Pattern::Ok], "OK");
-        let every = self.pace(SYNC_EVERY).max(Duration::from_millis(20));
+        let boot = answer(vec![Pattern::Boot], "boot");
+        let every = self.pace(SYNC_EVERY).max(SYNC_EVERY_FLOOR);
+        if self.just_switched_on() {
+            self.await_message(&boot, every.min(within), None)?;
+        }
+        let mut asked = 0;
         while self.now() < until {
             self.forget_the_past();
             self.send(b"AT\r", Purpose::Sync)?;
+            asked += 1;
             if self.await_message(&ok, every, None)? == Awaited::Came {
-                // An answer to an earlier `AT` may still be under way.
-                self.pass(self.pace(Duration::from_millis(300)))?;
+                if asked > 1 {
+                    // A module that starts keeps some of the commands that it gets meanwhile,
+                    // and answers them one after the other.
+                    self.until_quiet(self.pace(QUIET).max(QUIET_FLOOR))?;
+                }
                 self.forget_the_past();
                 self.happened(Event::Ready)?;
                 return Ok(Awaited::Came);
             }
         }
         Ok(Awaited::Overdue)
+    }
+
+    /// Whether the module has said nothing since its supply was switched on.
+    fn just_switched_on(&self) -> bool {
+        let last = self.timeline().iter().rev().find(|entry| {
+            matches!(
+                entry.event,
+                Event::Received { .. } | Event::Sent { .. } | Event::Supply { .. }
+            )
+        });
+        let to = Power::On;
+        last.is_some_and(|entry| matches!(entry.event, Event::Supply { to: now, .. } if now == to))
+    }
+
+    /// Waits until nothing has come for so long; a module that never stops has its own rule.
+    fn until_quiet(&mut self, quiet: Duration) -> Result<(), Stop> {
+        let until = self.now() + quiet * 20;
+        loop {
+            let entries = self.timeline().len();
+            self.pass(quiet)?;
+            if self.timeline().len() == entries || self.now() >= until {
+                return Ok(());
+            }
+        }
     }
 
     /// Sends a command and returns its information responses, or `None` when it is refused or
