@@ -226,7 +226,7 @@ impl Run {
 
     fn conclude(&self, case: &Case, brief: Brief, over: Over) -> io::Result<Finished> {
         let judgement = over.monitor.conclude();
-        let snapshot = if self.snapshots {
+        let snapshot = if self.snapshots && case.has_one_sequence() {
             let text = dfota::timeline::render(&brief, &over.timeline);
             Some(crate::report::compare_snapshot(case, &text, &self.rig)?)
         } else {

@@ -152,6 +152,12 @@ impl Case {
         needs
     }
 
+    /// Whether every lawful run says the same in the same order, so that it can be compared with
+    /// an accepted one. Where either firmware may be there in the end, either way may lead there.
+    pub fn has_one_sequence(&self) -> bool {
+        self.end.firmware != EndFirmware::Either
+    }
+
     /// The names of the faults that must be proved: `cut-1`, `cut-2`, … in the order of the
     /// steps, then `server-1`, … in the order of the file.
     pub fn planned_faults(&self) -> Vec<String> {

@@ -204,3 +204,18 @@ fn the_readme_shows_the_power_cut_as_it_is() {
         };
     assert_eq!(steps(&shown), steps(&kept));
 }
+
+#[rstest]
+#[case("target", true)]
+#[case("base", true)]
+#[case("either", false)]
+fn where_either_firmware_may_be_there_no_sequence_is_the_only_one(
+    #[case] firmware: &str,
+    #[case] one: bool,
+) {
+    let case = one_case(&format!(
+        "title = \"a\"\nguide = \"3.1\"\npackage = \"p\"\nsteps = [ {{ power = \"on\" }} ]\n\
+         [end]\nfirmware = \"{firmware}\"\n"
+    ));
+    assert_eq!(case.has_one_sequence(), one);
+}
