@@ -248,9 +248,9 @@ pub(super) fn instead(
     };
     if let Some(location) = &plan.location {
         let location = location
-            .replace("{moved}", around.moved)
-            .replace("{self}", around.path)
-            .replace("{base}", around.base);
+            .replace("<moved>", around.moved)
+            .replace("<self>", around.path)
+            .replace("<server>", around.base);
         answer.set("Location", location);
     }
     answer

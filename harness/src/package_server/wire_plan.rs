@@ -104,10 +104,15 @@ impl Connect {
 pub struct Instead {
     /// The status. Where no body is given, a line of text is the body of the statuses that
     /// may have one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "spelling::optional_status",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<spelling::Status>")]
     pub status: Option<u16>,
-    /// `Location`: `{moved}` is a path under which the same package is served honestly,
-    /// `{self}` the path that was asked for, `{base}` the server as the module knows it
+    /// `Location`: `<moved>` is a path under which the same package is served honestly,
+    /// `<self>` the path that was asked for, `<server>` the server as the module knows it
     /// (`http://host:port`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,

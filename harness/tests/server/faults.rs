@@ -364,7 +364,8 @@ fn what_is_served_can_be_changed_between_two_requests() {
 
 #[test]
 fn a_redirect_leads_to_the_same_package() {
-    let bench = Bench::faulty("[[server]]\nanswer = { status = 302, location = '{base}{moved}' }");
+    let bench =
+        Bench::faulty("[[server]]\nanswer = { status = 302, location = '<server><moved>' }");
     let got = get(&bench, None);
     let location = got.header("Location").unwrap().to_owned();
     let path = location

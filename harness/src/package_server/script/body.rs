@@ -251,10 +251,10 @@ impl Source<'_> {
 /// How many bytes of the other package prove a splice.
 const PROOF_OF_SPLICE: u64 = 64;
 
-/// A word of a plan, as the scenario spells it.
+/// A value of a plan, as the scenario spells it; a word without its quotes.
 pub(super) fn word(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
+    match toml::Value::try_from(value) {
+        Ok(toml::Value::String(word)) => word,
         Ok(other) => other.to_string(),
         Err(error) => error.to_string(),
     }

@@ -39,12 +39,25 @@ impl At {
         }
     }
 
+    fn of_number(number: i64) -> At {
+        let bytes = number.unsigned_abs();
+        if number < 0 {
+            At::FromEnd(bytes)
+        } else {
+            At::Byte(bytes)
+        }
+    }
+
     fn parse(text: &str) -> Result<At, String> {
         let way_out = || {
             format!(
                 "`{text}` is no place: write a byte as a number (`4096`, or `-1` for the last one), or a share as in `\"37%\"`"
             )
         };
+        // A parameter of a scenario is filled in as text, whatever it is.
+        if let Ok(number) = text.parse() {
+            return Ok(At::of_number(number));
+        }
         let number = text.strip_suffix('%').ok_or_else(way_out)?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if fraction.len() > 2 || !number.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
@@ -88,14 +101,7 @@ impl<'de> Deserialize<'de> for At {
         spelling::number_or_text(
             deserializer,
             "a byte, as in `4096`, or a share, as in `\"37%\"`",
-            |number| {
-                let bytes = number.unsigned_abs();
-                Ok(if number < 0 {
-                    At::FromEnd(bytes)
-                } else {
-                    At::Byte(bytes)
-                })
-            },
+            |number| Ok(At::of_number(number)),
             At::parse,
         )
     }
@@ -108,7 +114,7 @@ impl JsonSchema for At {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "anyOf": [{ "type": "integer" }, { "type": "string", "pattern": r"^[0-9]+(\.[0-9]{1,2})?%$" }]
+            "anyOf": [{ "type": "integer" }, { "type": "string", "pattern": r"^([0-9]+(\.[0-9]{1,2})?%|-?[0-9]+|\{[a-z_]+\})$" }]
         })
     }
 }

@@ -153,7 +153,6 @@ pub(super) mod optional_duration {
         Wrapped::deserialize(deserializer).map(|wrapped| Some(wrapped.0))
     }
 
-    #[expect(clippy::ref_option, reason = "serde calls it so")]
     pub(in super::super) fn serialize<S: Serializer>(
         duration: &Option<Duration>,
         serializer: S,
@@ -162,5 +161,50 @@ pub(super) mod optional_duration {
             Some(duration) => crate::duration::serialize(duration, serializer),
             None => serializer.serialize_none(),
         }
+    }
+}
+
+/// A status: a number of three digits. A parameter of a scenario is filled in as text.
+pub(super) struct Status;
+
+impl JsonSchema for Status {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Status".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": 100, "maximum": 999 },
+                { "type": "string", "pattern": r"^([1-9][0-9]{2}|\{[a-z_]+\})$" }
+            ]
+        })
+    }
+}
+
+/// For `#[serde(with = "optional_status")]`: a status that may be absent.
+pub(super) mod optional_status {
+    use serde::{Deserializer, Serialize, Serializer};
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<u16>, D::Error> {
+        let of_number = |number: i64| match u16::try_from(number) {
+            Ok(status @ 100..=999) => Ok(Some(status)),
+            _ => Err(format!(
+                "`{number}` is no status: it has three digits, as in `404`"
+            )),
+        };
+        super::number_or_text(deserializer, "a status, as in `404`", of_number, |text| {
+            let number = text.parse::<i64>();
+            of_number(number.map_err(|_| format!("`{text}` is no status: write it as in `404`"))?)
+        })
+    }
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        status: &Option<u16>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        status.serialize(serializer)
     }
 }

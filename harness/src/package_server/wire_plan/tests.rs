@@ -48,6 +48,8 @@ end = "reset"
 #[case("rate = '25'", "`25` is no profile and no rate")]
 #[case("rate = '0kbit/s'", "out of range")]
 #[case("rate = { delay = '1s' }", "missing field `rate`")]
+#[case("answer = { status = 42 }", "`42` is no status")]
+#[case("answer = { status = 'gone' }", "`gone` is no status")]
 #[case("end = 'bang'", "unknown variant `bang`")]
 #[case("end = { how = 'reset', when = 5 }", "unknown field `when`")]
 #[case("head = { cut = -1 }", "no head has a byte -1")]
@@ -111,7 +113,7 @@ fn any_plan() -> impl Strategy<Value = WirePlan> {
     let rest = words(&[
         "",
         "connect = 'refuse'",
-        "answer = { status = 302, location = '{moved}' }",
+        "answer = { status = 302, location = '<moved>' }",
         "answer = { body = { package = 'other' } }\nrange = { shift = -5 }",
         "head = { wait = '1s', length = { twice = 7 }, set = { ETag = 'x' }, split = [1, 'in-length'], interim = [100] }",
         "chunked = { size = 5, wrong = 'no-last' }",
