@@ -364,7 +364,7 @@ fn note(inside: &mut Inside, played: Played, script: &Script, answer: &Answer) {
     record.status = Some(answer.status).filter(|_| played.written > 0);
     record.answer_head = Some(escape(&head));
     record.from = answer.from;
-    record.declared = answer.declared();
+    record.declared = script.declared;
     record.body_acked = played.acked.saturating_sub(script.head_length);
     record.written = played.written;
     record.acked = played.acked;

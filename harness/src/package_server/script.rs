@@ -25,6 +25,8 @@ pub(super) struct Script {
     pub(super) moves: Vec<Move>,
     /// How many bytes come before the body.
     pub(super) head_length: u64,
+    /// The body's length that the head promises.
+    pub(super) declared: Option<u64>,
     /// How many operations the plan has, its end among them where it has one. Those that can be
     /// reached are in `moves` as [`Move::Fired`].
     pub(super) operations: usize,
@@ -95,6 +97,7 @@ pub(super) fn make(answer: &Answer, making: Making<'_>, random: &mut Sequence) -
     let mut script = Script {
         moves: Vec::new(),
         head_length: 0,
+        declared: head.declared,
         operations: 0,
         end: ScriptEnd {
             how: EndHow::Close,
@@ -165,7 +168,7 @@ pub(super) fn make(answer: &Answer, making: Making<'_>, random: &mut Sequence) -
 
 impl Script {
     /// Whether the first so many bytes of the body as it is sent are those of the package, from
-    /// the byte `from` on.
+    /// the byte `from` on. What is beyond the length that the head promises is no part of it.
     pub(super) fn is_honest(&self, package: &[u8], from: u64, body_bytes: u64) -> bool {
         let Some(mut package) = usize::try_from(from)
             .ok()
@@ -173,7 +176,8 @@ impl Script {
         else {
             return body_bytes == 0;
         };
-        let (mut before, mut left) = (self.head_length, body_bytes);
+        let belongs = self.declared.unwrap_or(u64::MAX);
+        let (mut before, mut left) = (self.head_length, body_bytes.min(belongs));
         for said in self.said() {
             let in_head = before.min(said.len() as u64);
             before -= in_head;

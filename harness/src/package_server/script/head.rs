@@ -13,6 +13,8 @@ pub(super) struct Head {
     /// Interim responses, which come before it.
     interim: Bytes,
     pub(super) bytes: Bytes,
+    /// The length that it promises: of exactly one line, which is a number.
+    pub(super) declared: Option<u64>,
     /// Behind the first digit of the length.
     in_length: usize,
     /// Between the two line ends.
@@ -84,7 +86,26 @@ pub(super) fn lines(answer: &Answer, plan: &WirePlan, sent_length: u64) -> Head 
     }
     lines.extend(head.add.iter().cloned());
     changes.extend(changes_of(head));
-    assemble(&lines, head, changes)
+    let mut assembled = assemble(&lines, head, changes);
+    // A head that is not sent to its end promises nothing.
+    if head.cut.is_none() && head.pad != Some(Pad::Endless) {
+        assembled.declared = declared(&lines);
+    }
+    assembled
+}
+
+/// What a careful reader takes for the body's length; `None` where the lines do not say, or say
+/// it in two ways.
+fn declared(lines: &[String]) -> Option<u64> {
+    let mut lengths = lines.iter().skip(1).filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        is(name.trim(), "Content-Length").then_some(value.trim())
+    });
+    let (only, None) = (lengths.next()?, lengths.next()) else {
+        return None;
+    };
+    let is_number = only.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| only.parse().ok()).flatten()
 }
 
 /// What else was changed, in the words of the scenario.
@@ -143,6 +164,7 @@ fn assemble(lines: &[String], head: &HeadPlan, changes: Vec<String>) -> Head {
     });
     Head {
         interim: Bytes::from(interim),
+        declared: None,
         in_length: in_length.unwrap_or(in_end),
         in_end,
         bytes: Bytes::from(bytes),

@@ -129,6 +129,35 @@ fn a_pace_fires_once_a_few_bytes_have_gone_at_it() {
     assert_eq!(said - script.head_length, 1_000 + PROOF_OF_PACE as u64);
 }
 
+#[rstest]
+#[case("", Some(10))]
+#[case("head = { length = { more = 5 } }", Some(15))]
+#[case("head = { length = 'absent' }", None)]
+#[case("head = { length = { twice = 10 } }", None)]
+#[case("head = { set = { Content-Length = '+10' } }", None)]
+#[case("head = { set = { Content-Length = '10, 10' } }", None)]
+#[case("head = { add = ['content-length: 7'] }", None)]
+#[case("head = { cut = 'in-length' }", None)]
+#[case("chunked = {}", None)]
+#[case("chunked = { with-length = true }", Some(10))]
+fn a_head_promises_what_it_says_once_and_plainly(
+    #[case] text: &str,
+    #[case] declared: Option<u64>,
+) {
+    assert_eq!(script(&plan(text), b"0123456789").declared, declared);
+}
+
+#[test]
+fn bytes_beyond_the_promised_length_are_no_part_of_the_package() {
+    let beyond = script(&plan("end = { extra = { random = 5 } }"), b"0123456789");
+    assert!(beyond.is_honest(b"0123456789", 0, 15));
+    let unbounded = script(
+        &plan("end = { extra = { random = 5 } }\nhead = { length = 'absent' }"),
+        b"0123456789",
+    );
+    assert!(!unbounded.is_honest(b"0123456789", 0, 15));
+}
+
 #[test]
 fn a_head_line_is_as_long_as_it_says() {
     let script = script(&plan("head = { pad = { line = 511 } }"), b"");
