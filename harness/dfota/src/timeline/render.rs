@@ -7,8 +7,10 @@
 //!   `{model}`;
 //! - the numbers in a run of percentages: where a run begins and where it is cut is a race;
 //!   that it rises, and whether it reaches 100, is not;
-//! - `+CFUN: 1`, `+CPIN`, `+IP` and other URCs, which come late, early or not at all. The
-//!   banner and the `RDY` that belongs to it are one `boot`, whichever of them is seen;
+//! - `+CFUN: 1`, `+CPIN`, `+IP` and other URCs, which come late, early or not at all, and
+//!   what is said at a boot: some say nothing. That a boot is explained is the judge's affair;
+//! - the `START` of a forced update after a power cut, which the guide shows (§3.1 note 1) and
+//!   bootloaders of the field cannot print;
 //! - lines that are not understood: at a slow fixed rate the bootloader is garbage, and the
 //!   judge counts them;
 //! - values in information responses, but for the version;
@@ -21,7 +23,7 @@
 use super::{Entry, Event, FaultLife, Pin, Power, Purpose, ServerEvent, Stage};
 use crate::brief::{Brief, is_server_fault};
 use crate::command::{CommandLine, UrlStanding, url_standing};
-use crate::message::{BootText, FinalResult, Message};
+use crate::message::{FinalResult, Message};
 use crate::urc::{FotaErr, FotaUrc, Urc};
 
 /// Renders a timeline; the brief names what is replaced.
@@ -33,7 +35,7 @@ pub fn render(brief: &Brief, timeline: &[Entry]) -> String {
         items: vec![Item::Heading("steps")],
         asked: Asked::Nothing,
         unsent: Vec::new(),
-        boot_open: false,
+        resuming: false,
         prepared_on: None,
         retry: Retry::default(),
         server: Vec::new(),
@@ -97,8 +99,9 @@ struct Renderer<'a> {
     items: Vec<Item>,
     asked: Asked,
     unsent: Vec<u8>,
-    /// A boot was seen, and what belongs to it is still to come.
-    boot_open: bool,
+    /// The supply came back or the module was reset, and neither a command nor a URC of an
+    /// update has come since: a `START` now is that of a forced update.
+    resuming: bool,
     prepared_on: Option<String>,
     retry: Retry,
     server: Vec<Served>,
@@ -109,7 +112,7 @@ impl Renderer<'_> {
         match event {
             Event::Stage(stage) => self.stage(*stage),
             Event::Supply { to, .. } => {
-                self.boot_open = false;
+                self.resuming = *to == Power::On;
                 self.asked = Asked::Nothing;
                 self.shown_in_steps(match to {
                     Power::On => "supply on",
@@ -120,7 +123,7 @@ impl Renderer<'_> {
                 pin: Pin::ResetN,
                 asserted: true,
             } => {
-                self.boot_open = false;
+                self.resuming = true;
                 self.shown_in_steps("reset");
             }
             Event::Rate(rate) => self.shown_in_steps(&format!("rate {rate}")),
@@ -179,6 +182,7 @@ impl Renderer<'_> {
             self.asked = Asked::ByHarness;
             return;
         }
+        self.resuming &= line.download().is_none();
         self.asked = Asked::ByScenario(self.items.len());
         self.items
             .push(Item::Command(show_command(&line), Vec::new()));
@@ -196,25 +200,12 @@ impl Renderer<'_> {
                 });
                 self.asked = Asked::Nothing;
             }
-            Message::BootText(BootText::First) => {
-                self.boot_open = false;
-                self.boot();
-            }
-            Message::BootText(_) => self.boot(),
-            Message::Urc(Urc::Rdy) => {
-                self.boot();
-                self.boot_open = false;
-            }
             Message::Urc(Urc::Fota(urc)) => self.fota(urc),
-            Message::Echo | Message::Unrecognised | Message::Urc(_) => {}
+            Message::Echo
+            | Message::Unrecognised
+            | Message::BootText(_)
+            | Message::Urc(_) => {}
         }
-    }
-
-    fn boot(&mut self) {
-        if !self.boot_open {
-            self.shown_in_steps("boot");
-        }
-        self.boot_open = true;
     }
 
     fn information(&mut self, text: &str) {
@@ -262,9 +253,9 @@ impl Renderer<'_> {
         if matches!(self.stage, Stage::Prepare | Stage::Retry) {
             return;
         }
-        // `END` may come before the `RDY` of its boot; after any other a new boot begins.
-        self.boot_open &= matches!(urc, FotaUrc::End(_));
+        let forced = std::mem::take(&mut self.resuming);
         match urc {
+            FotaUrc::Start if forced => {}
             FotaUrc::HttpStart => self.line("FOTA HTTPSTART".to_owned()),
             FotaUrc::Downloading(percent) => self.percent("DOWNLOADING", *percent),
             FotaUrc::HttpEnd(code) => self.line(format!("FOTA HTTPEND {}", code.0)),

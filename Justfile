@@ -1,0 +1,48 @@
+# One line a recipe, each a plain cargo command: `just` is a convenience, never a need.
+
+export RUSTFLAGS := env("RUSTFLAGS", "")
+
+_default:
+    @just --list
+
+# Everything that must be right before a change lands, but for the long runs.
+check: && test
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# All tests, on the virtual module.
+test:
+    cargo test --workspace
+
+# Runs scenarios: `just scenario power-cut`. With HIL_RIG set, on that bench.
+scenario +NAMES:
+    cargo run --quiet --package harness --bin hil -- run {{ NAMES }}
+
+# Lists the scenarios.
+list:
+    cargo run --quiet --package harness --bin hil -- list
+
+# The same scenarios on a bench: `just hardware rig/pi-bc26-te-b.toml`.
+hardware RIG:
+    cargo run --quiet --package harness --bin hil -- run all --rig {{ RIG }}
+
+# Judges recorded evidence again.
+judge DIR:
+    cargo run --quiet --package harness --bin hil -- judge {{ DIR }}
+
+# Shows what differs from the accepted sequences, to accept or refuse it; wants cargo-insta.
+accept:
+    cargo insta review
+
+# Makes the stand-in packages and their manifest anew.
+packages:
+    cargo run --quiet --package harness --bin hil -- package build fixtures/packages
+
+# Writes the JSON Schemas anew.
+schemas:
+    cargo run --quiet --package harness --bin hil -- schema scenario > scenarios/scenario.schema.json
+    cargo run --quiet --package harness --bin hil -- schema rig > rig/rig.schema.json
+
+# From the last byte of a URC to the supply's action, beside a bare loop in the same run.
+bench-reaction:
+    cargo bench --package harness --bench reaction
