@@ -123,6 +123,13 @@ impl Module {
         }
     }
 
+    /// Lets time pass in which nothing is due: up to `now`, or to the moment at which something
+    /// is.
+    pub fn idle(&mut self, now: Duration) {
+        let idle = self.board.due().map_or(now, |due| due.min(now));
+        self.board.now = self.board.now.max(idle);
+    }
+
     /// The moment up to which the module has lived.
     pub fn now(&self) -> Duration {
         self.board.now

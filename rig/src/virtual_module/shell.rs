@@ -324,30 +324,37 @@ impl Life {
         while !self.shared.stop.load(Ordering::Acquire) {
             self.shared.wake.rest();
             let now = self.follow_lines()?;
+            self.hear(now, &mut buffer)?;
             let spoke = self.live_until(self.clock.at(now))?;
             self.keep_flash()?;
             if spoke {
                 self.hold()?;
-                continue;
+            } else {
+                self.wait()?;
             }
-            self.wait()?;
+        }
+        Ok(())
+    }
 
-            let heard = self.pty.read(&mut buffer)?;
-            if !heard.is_empty() {
-                let rate = self.pty.host_rate()?;
-                self.live_through_lines()?;
-                self.module.hear(heard, rate);
-            }
-            self.pty.write_backlog()?;
-            if let Some(news) = self.link.poll(self.module.appetite(), &mut buffer) {
-                self.live_through_lines()?;
-                self.module.network(match news {
-                    News::Connected => Network::Connected,
-                    News::Received(bytes) => Network::Received(bytes),
-                    News::Disconnected => Network::Disconnected,
-                    News::Broken => Network::Broken,
-                });
-            }
+    /// Takes what host and network have sent. It was sent before anything that the module has
+    /// yet to do, so it is heard before that, however late this thread has its turn.
+    fn hear(&mut self, now: Instant, buffer: &mut [u8]) -> io::Result<()> {
+        let now = self.clock.at(now);
+        let heard = self.pty.read(buffer)?;
+        if !heard.is_empty() {
+            let rate = self.pty.host_rate()?;
+            self.module.idle(now);
+            self.module.hear(heard, rate);
+        }
+        self.pty.write_backlog()?;
+        if let Some(news) = self.link.poll(self.module.appetite(), buffer) {
+            self.module.idle(now);
+            self.module.network(match news {
+                News::Connected => Network::Connected,
+                News::Received(bytes) => Network::Received(bytes),
+                News::Disconnected => Network::Disconnected,
+                News::Broken => Network::Broken,
+            });
         }
         Ok(())
     }
@@ -394,14 +401,6 @@ impl Life {
         self.live_through(self.module.now())?;
         self.unread = false;
         self.pty.clear()
-    }
-
-    /// Lives until now. What happened to the lines meanwhile happens first: a thread that had
-    /// to wait for its turn would otherwise live beyond both edges of a pulse, and then feel
-    /// them at one moment, as no pulse at all.
-    fn live_through_lines(&mut self) -> io::Result<()> {
-        let now = self.follow_lines()?;
-        self.live_through(self.clock.at(now))
     }
 
     /// Lives until `at`, or until the module has said something.
