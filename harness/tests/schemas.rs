@@ -13,9 +13,10 @@ fn the_committed_schemas_are_those_of_the_types() {
     for (path, text) in schemas::all() {
         let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
         let committed = std::fs::read_to_string(&committed).unwrap_or_default();
+        let of = if path.starts_with("rig") { "rig" } else { "scenario" };
         assert!(
             committed == text,
-            "`{path}` is not the schema of the types: run `hil schema`, look at the difference, and commit"
+            "`{path}` is not the schema of the types: run `hil schema {of} > {path}`, look at the difference, and commit"
         );
     }
 }
