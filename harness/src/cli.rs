@@ -5,6 +5,7 @@
 mod judge;
 mod list;
 mod module;
+mod package;
 mod run;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -34,6 +35,8 @@ enum Command {
     Judge(judge::Arguments),
     /// Runs the virtual module alone, on a pty.
     Module(module::Arguments),
+    /// Makes packages for the virtual module.
+    Package(package::Arguments),
     /// Prints the JSON Schema of a file that people write.
     Schema {
         /// Of which file.
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::List(arguments) => list::list(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
         Command::Module(arguments) => module::module(&arguments),
+        Command::Package(arguments) => package::package(&arguments),
         Command::Schema { of } => print(&schema(of)),
         Command::Completions { shell } => {
             // Into memory first: the generator panics on a closed pipe.
@@ -90,11 +94,10 @@ pub fn main() -> ExitCode {
 }
 
 fn schema(of: SchemaOf) -> String {
-    let schema = match of {
-        SchemaOf::Scenario => crate::scenario::schema(),
-        SchemaOf::Rig => rig::config::schema(),
-    };
-    format!("{schema:#}\n")
+    match of {
+        SchemaOf::Scenario => crate::schemas::scenario(),
+        SchemaOf::Rig => crate::schemas::rig(),
+    }
 }
 
 /// Prints to standard output. Whoever closed it has had enough: that is no error.
