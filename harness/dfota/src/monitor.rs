@@ -217,7 +217,8 @@ impl Monitor {
             Event::Trouble(what) => {
                 self.disrupted(&rules::RIG_WORKS, Verdict::Error, what, moment);
             }
-            Event::Step(..) => {}
+            // Each step that expects has its deadline; those that are missed are `Unmet`.
+            Event::Step(..) => self.ledger.relevant(&rules::EXPECTATION),
         }
     }
 

@@ -59,6 +59,9 @@ impl Monitor {
         };
         let asked = Asked::new(line, moment, circumstances);
         if let Request::Download(standing) = asked.what {
+            if self.attempt.is_none() {
+                self.ledger.relevant(&rules::CLEAN_START);
+            }
             self.close_attempt(moment);
             let before = self.identity.version.clone();
             self.attempt = Some(Attempt::new(self.stage, standing, before));

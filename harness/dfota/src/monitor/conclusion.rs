@@ -20,6 +20,9 @@ impl Monitor {
             let (mut context, _) = self.context(end);
             asked.unanswered(last_answer, &mut context);
         }
+        for always in [&rules::OBSERVED, &rules::UNINTERRUPTED, &rules::RIG_WORKS] {
+            self.ledger.relevant(always);
+        }
         self.close_attempt(end);
         self.prove_cuts();
         self.judge_unmet();

@@ -103,6 +103,7 @@ impl Delivery {
                 honest,
                 ..
             } => {
+                context.ledger.relevant(&rules::MANIFEST_PACKAGE);
                 let course = self.closed(*connection, *status, *acked, *declared, *honest);
                 if !honest {
                     self.dishonest(attempt, context);
@@ -125,6 +126,8 @@ impl Delivery {
         context: &mut Context<'_>,
     ) -> Course {
         self.requests = self.requests.saturating_add(1);
+        context.ledger.relevant(&rules::NO_STRANGER);
+        context.ledger.relevant(&rules::SERVER_REACHED);
         if self.open.len() < OPEN_MAX {
             let open = Open {
                 get: method == "GET",

@@ -268,8 +268,8 @@ impl Attempt {
                 "`END` with a code of §5 table 2",
             );
         }
-        if self.accepted && !self.started {
-            let over = !self.phase.is_under_way();
+        if self.accepted {
+            let over = self.started || !self.phase.is_under_way();
             context.check(
                 &rules::UPDATE_ENDS,
                 over,
