@@ -256,7 +256,7 @@ impl JsonSchema for TimeShape {
         json_schema!({
             "type": "string",
             "description": "A number with its unit: 300ms, 5s, 1m 30s, 2h; or a parameter.",
-            "pattern": r"^\s*([0-9.]+\s*(us|ms|s|m|h)\s*)+$|\{",
+            "pattern": r"^\s*([0-9.]+\s*(us|ms|s|m|h)\s*)+$",
         })
     }
 }

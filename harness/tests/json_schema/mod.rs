@@ -79,6 +79,10 @@ impl Checker<'_> {
                     _ => Ok(()),
                 }
             }
+            "maxProperties" => match value.as_object() {
+                Some(object) if object.len() as u64 > wanted.as_u64().unwrap() => fails("too many"),
+                _ => Ok(()),
+            },
             "items" => each(
                 value.as_array().into_iter().flatten().enumerate(),
                 |(n, item)| self.check(wanted, item, &format!("{at}/{n}")),
