@@ -306,6 +306,9 @@ impl Monitor {
         let settle = self.brief.settle;
         self.supply
             .line(line.at, &line.bytes, line.ending, message, settle);
+        if line.ending == Ending::Whole {
+            self.echo(&line.bytes, message, moment);
+        }
         let (mut context, parts) = self.context(moment);
         let booted = parts.boots.line(&line.bytes, message, &mut context);
         if booted {
@@ -323,6 +326,31 @@ impl Monitor {
             Message::Urc(Urc::Other(text)) => self.other_urc(text),
             Message::Unrecognised => self.unrecognised(line, moment),
             Message::Echo | Message::BootText(_) | Message::Urc(_) => {}
+        }
+    }
+
+    /// Our own bytes come back: are they all there?
+    fn echo(&mut self, bytes: &[u8], message: &Message, moment: Moment) {
+        if *message == Message::Echo {
+            return self.ledger.relevant(&rules::CONSOLE_WHOLE);
+        }
+        let damaged = self
+            .asked
+            .as_ref()
+            .is_some_and(|asked| asked.is_damaged_echo(urc::trim(bytes)));
+        if damaged {
+            let what = format!(
+                "an echo came back as `{}`",
+                crate::transcript::escape(urc::trim(bytes))
+            );
+            self.ledger.found(
+                &rules::CONSOLE_WHOLE,
+                Verdict::Invalid,
+                moment,
+                what,
+                "every byte that was sent: see to the console's wiring, rate and driver",
+            );
+            self.ledger.void_from(0);
         }
     }
 

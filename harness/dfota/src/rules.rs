@@ -145,6 +145,8 @@ rules! {
         "What the scenario expects comes before its deadline.";
     KNOWN_LINES = "known-lines", None, "house", Harness,
         "Every line is understood, or there is a reason why it cannot be.";
+    CONSOLE_WHOLE = "console-whole", None, "house", Harness,
+        "An echo comes back with every byte that was sent: else the console loses bytes, and nothing that it brought can be believed.";
     FAULT_PROVED = "fault-proved", Some("R24"), "house", Harness,
         "Every planned fault is proved to have happened.";
     PRECONDITION = "precondition", None, "house", Harness,

@@ -29,6 +29,9 @@ pub(crate) struct Asked {
 /// More information responses than this are not compared.
 const TOLD_MAX: usize = 32;
 
+/// With more bytes missing than this a line is no echo any more.
+const ECHO_LOSS_MAX: usize = 2;
+
 /// How long a module stays awake after an answer; the first command after it may be lost.
 const AWAKE: Duration = Duration::from_secs(10);
 
@@ -148,6 +151,18 @@ impl Asked {
     /// Whether an information response came that begins so.
     pub(crate) fn told(&self, beginning: &str) -> bool {
         self.told.iter().any(|told| told.starts_with(beginning))
+    }
+
+    /// Whether this line is the echo of it with a byte or two missing.
+    pub(crate) fn is_damaged_echo(&self, line: &[u8]) -> bool {
+        let sent = &self.line.bytes;
+        let missing = sent.len().saturating_sub(line.len());
+        // A shorter command says too little: `OK` must not be taken for its remains.
+        if sent.len() < 4 || !(1..=ECHO_LOSS_MAX).contains(&missing) {
+            return false;
+        }
+        let mut rest = sent.iter();
+        line.iter().all(|byte| rest.any(|other| other == byte))
     }
 
     /// Whether it is a query that was told something.

@@ -201,10 +201,7 @@ impl Renderer<'_> {
                 self.asked = Asked::Nothing;
             }
             Message::Urc(Urc::Fota(urc)) => self.fota(urc),
-            Message::Echo
-            | Message::Unrecognised
-            | Message::BootText(_)
-            | Message::Urc(_) => {}
+            Message::Echo | Message::Unrecognised | Message::BootText(_) | Message::Urc(_) => {}
         }
     }
 
