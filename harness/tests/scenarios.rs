@@ -11,7 +11,7 @@ use harness::interrupt::Interrupt;
 use harness::packages::Packages;
 use harness::report::{Finished, text};
 use harness::runner::{Observer, Run};
-use harness::scenario::{self, Case};
+use harness::scenario::{Case, load};
 use rig::config::RigFile;
 use rstest::rstest;
 
@@ -25,7 +25,7 @@ impl Observer for Quiet {
 
 #[rstest]
 fn scenario(#[files("../scenarios/*.toml")] path: PathBuf) {
-    let scenario: Arc<_> = scenario::load(&path).unwrap_or_else(|e| panic!("{e}"));
+    let scenario: Arc<_> = load(&path).unwrap_or_else(|e| panic!("{e}"));
     let cases = scenario.cases();
     let run = Run {
         rig: RigFile::virtual_default(),
