@@ -7,6 +7,7 @@ mod list;
 mod module;
 mod package;
 mod run;
+mod serve;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -35,7 +36,9 @@ enum Command {
     Judge(judge::Arguments),
     /// Runs the virtual module alone, on a pty.
     Module(module::Arguments),
-    /// Makes packages for the virtual module.
+    /// Runs the package server alone, with a plan of faults.
+    Serve(serve::Arguments),
+    /// Makes and checks packages.
     Package(package::Arguments),
     /// Prints the JSON Schema of a file that people write.
     Schema {
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::List(arguments) => list::list(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
         Command::Module(arguments) => module::module(&arguments),
+        Command::Serve(arguments) => serve::serve(&arguments),
         Command::Package(arguments) => package::package(&arguments),
         Command::Schema { of } => print(&schema(of)),
         Command::Completions { shell } => {

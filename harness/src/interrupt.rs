@@ -26,10 +26,16 @@ pub struct Interrupt {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
     count: AtomicU32,
-    wakers: Mutex<Vec<Waker>>,
+    told: Mutex<Vec<Box<dyn Fn() + Send>>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Shared").field(&self.count).finish()
+    }
 }
 
 impl Interrupt {
@@ -75,14 +81,19 @@ impl Interrupt {
     /// One more signal.
     pub fn raise(&self) {
         self.shared.count.fetch_add(1, Ordering::SeqCst);
-        for waker in self.wakers().iter() {
-            waker.wake();
+        for tell in self.told().iter() {
+            tell();
         }
     }
 
     /// Wakes `waker` at each signal from now on.
     pub fn tell(&self, waker: Waker) {
-        self.wakers().push(waker);
+        self.call(move || waker.wake());
+    }
+
+    /// Calls `tell` at each signal from now on; it must not wait.
+    pub fn call(&self, tell: impl Fn() + Send + 'static) {
+        self.told().push(Box::new(tell));
     }
 
     /// How urgently to end, as of now.
@@ -95,10 +106,10 @@ impl Interrupt {
         }
     }
 
-    fn wakers(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
-        // A list of wakers is whole at every moment, also after a panic elsewhere.
+    fn told(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn Fn() + Send>>> {
+        // The list is whole at every moment, also after a panic elsewhere.
         self.shared
-            .wakers
+            .told
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dfota::verdict::Verdict;
 use rig::config::RigFile;
+use rig::virtual_module::Defect;
 
 use super::{Failure, colors_on_stdout, home, print, scenario_folder};
 use crate::evidence::RunFolder;
@@ -19,7 +20,7 @@ use crate::scenario::{self, Case, SelectError};
 
 /// Virtual modules at a time, where nobody says. They wait most of the time; more of them
 /// would only make each other's reactions late.
-const JOBS: usize = 4;
+const JOBS: usize = 8;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -53,7 +54,7 @@ pub(super) struct Arguments {
     scenario_dir: Option<PathBuf>,
     /// Plants a defect in the virtual module (`M44`): the run must then fail.
     #[arg(long, value_name = "ID")]
-    defect: Vec<String>,
+    defect: Vec<Defect>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -77,6 +78,12 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Some(path) => RigFile::load(path).map_err(|e| Failure::mistake(&e))?,
         None => RigFile::virtual_default(),
     };
+    if !arguments.defect.is_empty() && !rig.is_virtual() {
+        return Err(Failure::said(
+            ExitCode::Usage,
+            "only the virtual module takes `--defect`",
+        ));
+    }
     let folder = scenario_folder(arguments.scenario_dir.as_ref());
     let cases = select(&arguments.scenarios, folder)?;
     let packages = packages(arguments, &rig)?;
@@ -91,7 +98,7 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         seed: arguments.seed.unwrap_or_else(new_seed),
         snapshots: !arguments.no_snapshots && arguments.defect.is_empty(),
         jobs: arguments.jobs,
-        defects: defects(&arguments.defect, &rig)?,
+        defects: arguments.defect.clone(),
         rig,
         packages,
     };
@@ -201,22 +208,6 @@ fn packages(arguments: &Arguments, rig: &RigFile) -> Result<Packages, Failure> {
         None => home()?.join("fixtures/packages"),
     };
     Packages::load(&dir).map_err(|e| Failure::mistake(&e))
-}
-
-fn defects(names: &[String], rig: &RigFile) -> Result<Vec<rig::virtual_module::Defect>, Failure> {
-    if !names.is_empty() && !rig.is_virtual() {
-        return Err(Failure::said(
-            ExitCode::Usage,
-            "only the virtual module takes `--defect`",
-        ));
-    }
-    names
-        .iter()
-        .map(|name| {
-            name.parse()
-                .map_err(|e| Failure::said(ExitCode::Usage, format!("{e}")))
-        })
-        .collect()
 }
 
 /// A seed that differs from run to run, and is printed, so that any run can be had again.
