@@ -24,11 +24,7 @@ impl Observer for Quiet {
 }
 
 #[rstest]
-<<<<<<< HEAD
 fn scenario(#[files("../scenarios/*.toml")] path: PathBuf) {
-=======
-fn passes(#[files("../scenarios/*.toml")] path: PathBuf) {
->>>>>>> df19aee (cli: module, serve and package; the scenarios as tests)
     let scenario: Arc<_> = load(&path).unwrap_or_else(|e| panic!("{e}"));
     let cases = scenario.cases();
     let run = Run {
