@@ -114,7 +114,7 @@ impl JsonSchema for At {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "anyOf": [{ "type": "integer" }, { "type": "string", "pattern": r"^([0-9]+(\.[0-9]{1,2})?%|-?[0-9]+|\{[a-z_]+\})$" }]
+            "anyOf": [{ "type": "integer" }, { "type": "string", "pattern": r"^([0-9]+(\.[0-9]{1,2})?%|-?[0-9]+)$" }]
         })
     }
 }

@@ -176,7 +176,7 @@ impl JsonSchema for Status {
         schemars::json_schema!({
             "anyOf": [
                 { "type": "integer", "minimum": 100, "maximum": 999 },
-                { "type": "string", "pattern": r"^([1-9][0-9]{2}|\{[a-z_]+\})$" }
+                { "type": "string", "pattern": r"^[1-9][0-9]{2}$" }
             ]
         })
     }
