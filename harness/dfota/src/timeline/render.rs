@@ -388,7 +388,13 @@ impl Renderer<'_> {
                         _ => lines.push(line),
                     }
                 }
-                Served::Fault(name) => faults.push(format!("fault {name} fired")),
+                // A fault that covers every request fires as often as the module asks.
+                Served::Fault(name) => {
+                    let line = format!("fault {name} fired");
+                    if !faults.contains(&line) {
+                        faults.push(line);
+                    }
+                }
             }
         }
         lines
@@ -419,13 +425,15 @@ impl Connection {
         } else {
             "from where it broke"
         };
+        // How far a reply was that the module did not want, or left, is chance.
         let end = match self.end {
-            Some((status, honest, complete)) => format!(
-                "{}, {}, {}",
-                status.map_or_else(|| "no status".to_owned(), |status| status.to_string()),
-                if honest { "honest" } else { "altered" },
-                if complete { "complete" } else { "incomplete" }
-            ),
+            Some((Some(status @ (200 | 206)), honest, true)) => {
+                let honest = if honest { "honest" } else { "altered" };
+                format!("{status}, {honest}, complete")
+            }
+            Some((Some(status @ (200 | 206)), ..)) => format!("{status}, incomplete"),
+            Some((Some(status), ..)) => status.to_string(),
+            Some((None, ..)) => "no status".to_owned(),
             None => "incomplete".to_owned(),
         };
         format!("{} {from}: {end}", self.method)
