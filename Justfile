@@ -46,3 +46,11 @@ schemas:
 # From the last byte of a URC to the supply's action, beside a bare loop in the same run.
 bench-reaction:
     cargo bench --package harness --bench reaction
+
+# Strangers against the package server, for a minute.
+soak-server:
+    cargo test --package harness --test server -- --ignored --exact hostile::strangers_neither_end_it_nor_disturb_a_download_for_a_minute
+
+# The package server beside nginx (Debian: nginx-light), in the same run; says so where there is none.
+bench-server:
+    cargo bench --package harness --bench server
