@@ -32,7 +32,7 @@ fn scenario(#[files("../scenarios/*.toml")] path: PathBuf) {
         packages: Packages::load(&fixtures("packages")).unwrap_or_else(|e| panic!("{e}")),
         seed: 1,
         snapshots: true,
-        jobs: 2,
+        jobs: 4,
         defects: Vec::new(),
     };
     let evidence = tempfile::tempdir().unwrap();

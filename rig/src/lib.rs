@@ -3,6 +3,8 @@
 //! What a module's words mean is nobody's affair here, and what a lawful module says even
 //! less: this package cannot name the judge.
 
+#![forbid(unsafe_code)]
+
 pub mod config;
 pub mod console;
 pub mod delta;

@@ -6,6 +6,8 @@
 //!
 //! No I/O, no clock, no packages beside `std`, and no panic on any bytes.
 
+#![forbid(unsafe_code)]
+
 pub mod brief;
 pub mod command;
 pub mod explain;
