@@ -2,12 +2,16 @@
 //!
 //! Standard output has what was asked for, standard error everything else.
 
+mod coverage;
 mod judge;
 mod list;
 mod module;
 mod package;
+mod rules;
 mod run;
+mod selftest;
 mod serve;
+mod stored_run;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -34,6 +38,12 @@ enum Command {
     List(list::Arguments),
     /// Judges recorded evidence again, with no rig.
     Judge(judge::Arguments),
+    /// Lists the rules that modules are judged by, with their citations.
+    Rules(rules::Arguments),
+    /// Lists the guide's outcomes: what provokes each, and whether it was observed.
+    Coverage(coverage::Arguments),
+    /// Tries each defect that the virtual module can have: is it caught, and by the right rule?
+    Selftest(selftest::Arguments),
     /// Runs the virtual module alone, on a pty.
     Module(module::Arguments),
     /// Runs the package server alone, with a plan of faults.
@@ -50,6 +60,14 @@ enum Command {
         /// For which.
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Lines for people.
+    Human,
+    /// One JSON document, and nothing else.
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -84,6 +102,9 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::List(arguments) => list::list(&arguments),
         Command::Judge(arguments) => judge::judge(&arguments),
+        Command::Rules(arguments) => rules::rules(&arguments),
+        Command::Coverage(arguments) => coverage::coverage(&arguments),
+        Command::Selftest(arguments) => selftest::selftest(&arguments),
         Command::Module(arguments) => module::module(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Package(arguments) => package::package(&arguments),
@@ -109,6 +130,13 @@ fn print(text: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     ExitCode::Passed
+}
+
+/// Prints a document to standard output.
+fn print_json(document: &impl serde::Serialize) -> Result<ExitCode, Failure> {
+    let json =
+        serde_json::to_string_pretty(document).map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    Ok(print(&format!("{json}\n")))
 }
 
 /// What ends a command before it did what it is for.
@@ -153,6 +181,11 @@ fn colors_on_stderr() -> bool {
 
 fn colors_on_stdout() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// The time of day, as runs are named by it.
+fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string()
 }
 
 /// The folder with scenarios and fixtures, or why there is none.

@@ -7,7 +7,7 @@
 //!
 //! In reading order: what a person writes (`scenario`, `packages`), what is done with it
 //! (`runner`, `package_server`), what is left of it (`evidence`, `snapshot`, `report`,
-//! `replay`), and the command line.
+//! `replay`, `coverage`), whether the judge can say no (`selftest`), and the command line.
 
 pub mod diagnostic;
 pub mod duration;
@@ -20,9 +20,11 @@ pub mod package_server;
 pub mod runner;
 pub mod waker;
 
+pub mod coverage;
 pub mod evidence;
 pub mod replay;
 pub mod report;
+pub mod selftest;
 pub mod snapshot;
 
 pub mod cli;

@@ -263,7 +263,12 @@ impl Monitor {
             // Its answer may still come: a host that waits for a module to start asks again
             // and again, and the module may have kept what it heard.
             self.superseded = self.superseded.saturating_add(1);
-            if asked.is_overdue(moment.at) {
+            // What it carried out it has heard, and it answers no more.
+            let carried_out = asked.is_download()
+                && self.attempt.as_ref().is_some_and(|attempt| {
+                    !matches!(attempt.phase, Phase::Idle | Phase::Commanded)
+                });
+            if asked.is_overdue(moment.at) || carried_out {
                 let last_answer = self.last_answer;
                 let (mut context, _) = self.context(moment);
                 asked.unanswered(last_answer, &mut context);

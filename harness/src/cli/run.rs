@@ -7,7 +7,8 @@ use dfota::verdict::Verdict;
 use rig::config::RigFile;
 use rig::virtual_module::Defect;
 
-use super::{Failure, colors_on_stdout, home, print, scenario_folder};
+use super::{Failure, Format, colors_on_stdout, home, print, print_json, scenario_folder};
+use crate::coverage;
 use crate::evidence::RunFolder;
 use crate::exit_code::ExitCode;
 use crate::interrupt::{Interrupt, Urgency};
@@ -37,7 +38,7 @@ pub(super) struct Arguments {
     /// Where every random choice comes from; a new one each run where none is given.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// What standard output has.
+    /// What standard output has; with `json` the `run.json` document.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
     /// Judges only, and does not compare with the accepted sequences.
@@ -55,14 +56,6 @@ pub(super) struct Arguments {
     /// Plants a defect in the virtual module (`M44`): the run must then fail.
     #[arg(long, value_name = "ID")]
     defect: Vec<Defect>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// Lines for people.
-    Human,
-    /// The `run.json` document, and nothing else.
-    Json,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -102,8 +95,7 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         rig,
         packages,
     };
-    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
-    let folder = RunFolder::create(&arguments.evidence, &now)
+    let folder = RunFolder::create(&arguments.evidence, &super::now())
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let human = arguments.format == Format::Human;
@@ -112,16 +104,14 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .all(&cases, &folder, &interrupt, &progress)
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let code = exit_code(&finished, &cases, &interrupt);
-    let document = document(&run, &finished, &folder, code);
+    let document = document(&run, &cases, &finished, &folder, code);
     folder
         .write("run.json", &document)
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     if human {
         print(&text::run(&finished, cases.len(), folder.path(), run.seed));
     } else {
-        let json = serde_json::to_string_pretty(&document)
-            .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
-        print(&format!("{json}\n"));
+        print_json(&document)?;
     }
     Ok(code)
 }
@@ -138,17 +128,18 @@ fn exit_code(finished: &[Finished], cases: &[Case], interrupt: &Interrupt) -> Ex
     }
 }
 
-fn document(run: &Run, finished: &[Finished], folder: &RunFolder, code: ExitCode) -> RunDocument {
-    let mut coverage: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn document(
+    run: &Run,
+    cases: &[Case],
+    finished: &[Finished],
+    folder: &RunFolder,
+    code: ExitCode,
+) -> RunDocument {
     let mut rules: BTreeMap<String, u64> = BTreeMap::new();
     for case in finished {
         let Some(judgement) = &case.judgement else {
             continue;
         };
-        for outcome in &judgement.outcomes {
-            let seen = coverage.entry((*outcome).to_owned()).or_default();
-            seen.push(case.id.clone());
-        }
         for (rule, times) in &judgement.exercised {
             *rules.entry((*rule).to_owned()).or_default() += times;
         }
@@ -170,7 +161,7 @@ fn document(run: &Run, finished: &[Finished], folder: &RunFolder, code: ExitCode
             .map(|(verdict, cases)| (verdict.word().to_owned(), cases))
             .collect(),
         cases: finished.iter().map(VerdictDocument::from).collect(),
-        coverage,
+        coverage: coverage::table(cases, finished),
         rules,
     }
 }

@@ -8,6 +8,7 @@ use dfota::verdict::{Judgement, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::Finished;
+use crate::coverage::Coverage;
 use crate::evidence;
 use crate::snapshot::Comparison;
 
@@ -91,8 +92,8 @@ pub struct RunDocument {
     pub evidence: String,
     pub counts: BTreeMap<String, usize>,
     pub cases: Vec<VerdictDocument>,
-    /// The guide's outcomes: which cases observed each.
-    pub coverage: BTreeMap<String, Vec<String>>,
+    /// The guide's outcomes: which cases asked for each and which observed it, or why none did.
+    pub coverage: Coverage,
     /// How often each rule was relevant, over all cases.
     pub rules: BTreeMap<String, u64>,
 }

@@ -27,6 +27,8 @@ const HOLD_FOR_END: Duration = Duration::from_secs(10 * 60);
 const FIXED_RATES: [u32; 8] = [
     115_200, 9_600, 57_600, 38_400, 19_200, 4_800, 230_400, 460_800,
 ];
+/// How long a module is listened to before the power is taken that ends a case.
+const AFTERWARDS: Duration = Duration::from_secs(10);
 /// How long each rate is tried, in the module's time: longer than a boot takes.
 const RATE_TURN: Duration = Duration::from_secs(8);
 /// And in ours, at least: a busy machine must not look like a wrong rate.
@@ -255,6 +257,11 @@ fn aftercare(session: &mut Session<'_>) -> Result<Option<String>, Stop> {
         return Ok(None);
     }
     session.probe()?;
+    // What comes late, a second `END` or a restart, must not be lost with the power. An update
+    // that the steps gave up gets no more time: nothing is served any more.
+    if matches!(session.monitor().phase(), Phase::Idle | Phase::Ended(_)) {
+        session.pass(session.pace(AFTERWARDS))?;
+    }
     session.power_off()?;
     session.power_on()?;
     if !answers(session)? {

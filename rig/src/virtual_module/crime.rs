@@ -114,6 +114,11 @@ defects! {
     M88 "it restarts once more after `END`"
     M89 "`ATI` and `AT+CGMR` tell different versions"
     M90 "a failed update leaves error reports switched on"
+    M91 "the lines of the boot banner come out of order"
+    M92 "a failed download is followed by `END,0`"
+    M93 "`UPDATING` comes before the restart that leads to it"
+    M94 "`AT+QFOTADL` has two final result codes"
+    M95 "after an update the version is neither the old one nor the new one"
     // The rig.
     H01 "the relay is stuck on: VBAT is never cut, and reads back as connected"
     H03 "the module is fed through its UART: it lives on without VBAT"

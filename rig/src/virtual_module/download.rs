@@ -241,7 +241,7 @@ impl Download {
                 return Err(Standing::Ended(voice::HTTP_DOWNLOAD_FAILED));
             }
             300..400 if board.has(Defect::M24) => self.attempts = 0,
-            200 if answer.chunked && board.has(Defect::M29) => return Ok(Exchange::Endless),
+            200 | 206 if answer.chunked && board.has(Defect::M29) => return Ok(Exchange::Endless),
             200 if self.position > 0 && board.has(Defect::M27) => {
                 let len = answer.content_length.unwrap_or(0);
                 let total = (self.position + len).min(PACKAGE_LEN_MAX);

@@ -289,7 +289,14 @@ impl Module {
 fn boot(bootloader: &mut Bootloader, board: &mut Board, event: Event) -> Boot {
     match event {
         Event::Banner => {
-            board.say(voice::BANNER, BOOT_RATE);
+            board.say(
+                if board.has(Defect::M91) {
+                    voice::BANNER_IN_DISORDER
+                } else {
+                    voice::BANNER
+                },
+                BOOT_RATE,
+            );
             board.after(bootloader::LOAD, Event::Load);
         }
         Event::Load => return bootloader.load(board),

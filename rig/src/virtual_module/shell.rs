@@ -192,7 +192,7 @@ impl Shell {
             store,
             shared: shared.clone(),
             unread: false,
-            lies: Lies::new(&settings.defects),
+            lies: Lies::new(&settings.defects, settings.speed.max(1)),
         };
         let thread = thread::Builder::new()
             .name(String::from("virtual module"))
@@ -280,8 +280,9 @@ struct Life {
 struct Lies {
     /// VBAT is never cut.
     powered_for_ever: bool,
-    /// VBAT is cut late; this is when, in the module's time, once it is to be.
-    cuts_late: bool,
+    /// VBAT is cut so much late, in the module's time.
+    cuts_late_by: Option<Duration>,
+    /// When it is to be cut, in the module's time.
     late_cut: Option<Duration>,
     /// Of so many bytes the console drops one.
     drops_one_in: Option<usize>,
@@ -289,14 +290,14 @@ struct Lies {
 }
 
 impl Lies {
-    /// How late a late cut is, in the module's time.
+    /// How late a late cut is. A relay does not live faster with the module.
     const LATE: Duration = Duration::from_secs(3);
 
-    fn new(defects: &[Defect]) -> Self {
+    fn new(defects: &[Defect], speed: u32) -> Self {
         let has = |defect| defects.contains(&defect);
         Self {
             powered_for_ever: has(Defect::H01) || has(Defect::H03),
-            cuts_late: has(Defect::H04),
+            cuts_late_by: has(Defect::H04).then_some(Self::LATE * speed),
             late_cut: None,
             drops_one_in: has(Defect::H07).then_some(97),
             bytes: 0,
@@ -380,10 +381,10 @@ impl Life {
                     self.module.set_vbat(true);
                 }
                 (Line::Vbat, false) if self.lies.powered_for_ever => {}
-                (Line::Vbat, false) if self.lies.cuts_late => {
-                    self.lies.late_cut = Some(at + Lies::LATE);
-                }
-                (Line::Vbat, false) => self.cut_power()?,
+                (Line::Vbat, false) => match self.lies.cuts_late_by {
+                    Some(late) => self.lies.late_cut = Some(at + late),
+                    None => self.cut_power()?,
+                },
             }
         }
         if let Some(at) = self.lies.late_cut

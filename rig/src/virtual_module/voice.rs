@@ -17,6 +17,8 @@ pub(super) const IPR_TEST: &str = "+IPR: (4800,9600,115200),(0,110,300,1200,2400
 
 /// §4.1's boot text, in the endings of the capture: LF CR.
 pub(super) const BANNER: &str = "\n\rF1: 0000 0000\n\rV0: 0000 0000 [0001]\n\r00: 0006 000C\n\r01: 0000 0000\n\rU0: 0000 0001 [0000]\n\rT0: 0000 00B4\n\rLeaving the BROM\n\r\n\r";
+/// Unlawful: two of its lines are exchanged.
+pub(super) const BANNER_IN_DISORDER: &str = "\n\rF1: 0000 0000\n\r00: 0006 000C\n\rV0: 0000 0000 [0001]\n\r01: 0000 0000\n\rU0: 0000 0001 [0000]\n\rT0: 0000 00B4\n\rLeaving the BROM\n\r\n\r";
 
 pub(super) const RDY: &str = "\r\nRDY\r\n";
 pub(super) const CFUN_1: &str = "\r\n+CFUN: 1\r\n";

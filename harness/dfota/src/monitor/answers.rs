@@ -295,6 +295,11 @@ impl Asked {
         self.what != Request::Other && now > self.sent + guide::ANSWER_DEADLINE
     }
 
+    /// Whether it began an update, if it was heard.
+    pub(crate) fn is_download(&self) -> bool {
+        matches!(self.what, Request::Download(_))
+    }
+
     /// It will not be answered any more: the next command was sent, or the run is over.
     /// `last_answer`: when the module answered before.
     pub(crate) fn unanswered(&self, last_answer: Option<Duration>, context: &mut Context<'_>) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::brief::Brief;
 use crate::monitor::context::Context;
 use crate::monitor::phase::{End, Phase};
 use crate::monitor::update::Attempt;
@@ -187,6 +188,12 @@ impl Delivery {
         }
     }
 
+    /// Whether shares of the package can be told: a planned fault may leave the bytes alone, and
+    /// only delay them.
+    fn delivers_the_package(&self, brief: &Brief) -> bool {
+        !brief.plans_server_fault() || self.is_complete()
+    }
+
     /// The module claims to have this much.
     pub(crate) fn percent(&mut self, percent: u32) {
         if percent <= 100 && !self.open.is_empty() {
@@ -282,7 +289,7 @@ impl Delivery {
     /// No more comes of this attempt: do its words agree with what was delivered?
     pub(crate) fn close(&mut self, attempt: &Attempt, context: &mut Context<'_>) {
         let served = std::mem::take(self);
-        if !served.is_idle() && !context.brief.plans_server_fault() {
+        if !served.is_idle() && served.delivers_the_package(context.brief) {
             let ahead = served.ahead;
             context.check(
                 &rules::REAL_PROGRESS,

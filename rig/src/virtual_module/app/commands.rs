@@ -44,6 +44,9 @@ impl App {
                     if !(downloads && board.has(Defect::M72)) {
                         self.speak(board, voice::OK);
                     }
+                    if downloads && board.has(Defect::M94) {
+                        self.speak(board, voice::OK);
+                    }
                     if let Some(deed) = deed {
                         self.do_afterwards(board, deed);
                     }
@@ -221,6 +224,9 @@ impl App {
 }
 
 fn version(board: &Board) -> String {
+    if board.has(Defect::M95) && board.memory.updated {
+        return String::from("BC26NBR01A77");
+    }
     board.layout.version(&board.flash).unwrap_or_default()
 }
 

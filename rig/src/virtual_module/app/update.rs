@@ -168,7 +168,10 @@ impl App {
         self.failures = self.failures.saturating_add(1);
         let said = if board.has(Defect::M71) { 99 } else { http_err };
         self.speak(board, voice::http_end(said));
-        if board.has(Defect::M02) || board.has(Defect::M35) {
+        if [Defect::M02, Defect::M35, Defect::M92]
+            .iter()
+            .any(|&defect| board.has(defect))
+        {
             board.after(MISBEHAVE, Event::Misbehave);
         }
         if board.has(Defect::M90) {
@@ -203,6 +206,10 @@ impl App {
             board.memory.before = Some(board.layout.firmware(&board.flash));
             board.memory.updated = false;
             self.speak(board, voice::FOTA_START);
+            if board.has(Defect::M93) {
+                let manner = board.make.manner;
+                self.speak(board, voice::updating(&manner, 1, manner.sections, 1));
+            }
             let trigger = board
                 .layout
                 .replace_control(Control::Trigger { package_len });
@@ -263,6 +270,9 @@ impl App {
     fn misbehave(&mut self, board: &mut Board) {
         if board.has(Defect::M02) {
             self.speak(board, voice::FOTA_START);
+        }
+        if board.has(Defect::M92) {
+            self.speak(board, voice::end(voice::FOTA_UPGRADED));
         }
         if board.has(Defect::M64) {
             self.speak(board, voice::end(self.result));

@@ -1,0 +1,208 @@
+//! What must catch each defect: the cases, and the rule.
+//!
+//! A defect that something else catches is not caught: a test that fails for a wrong reason will
+//! pass for a wrong reason, too.
+
+use dfota::rules::{self, Rule};
+use rig::virtual_module::Defect;
+
+/// What is declared of a defect.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// The defect.
+    pub defect: Defect,
+    /// The cases that are run with it; one of them at least must catch it.
+    pub cases: &'static [&'static str],
+    /// What it must come to.
+    pub comes_to: ComesTo,
+}
+
+/// What a defect must come to.
+#[derive(Clone, Copy, Debug)]
+pub enum ComesTo {
+    /// The module is at fault: `fail`, by this rule.
+    Fail(&'static Rule),
+    /// The rig is at fault, and nothing is said of the module: `invalid`, by this rule.
+    Invalid(&'static Rule),
+    /// It is on the list of defects, and lawful after all: `pass`, for this reason.
+    Pass(&'static str),
+}
+
+const fn fails(defect: Defect, case: &'static [&'static str], rule: &'static Rule) -> Expected {
+    Expected {
+        defect,
+        cases: case,
+        comes_to: ComesTo::Fail(rule),
+    }
+}
+
+const fn invalid(defect: Defect, case: &'static [&'static str], rule: &'static Rule) -> Expected {
+    Expected {
+        defect,
+        cases: case,
+        comes_to: ComesTo::Invalid(rule),
+    }
+}
+
+/// Each defect that there is, once.
+pub const EXPECTED: &[Expected] = &[
+    fails(Defect::M01, &["update"], &rules::DOWNLOAD_COMPLETE),
+    fails(Defect::M02, &["not-found"], &rules::START_IN_PLACE),
+    fails(Defect::M03, &["update"], &rules::PERCENT_RISES),
+    fails(Defect::M04, &["slow-link@nb1-mid"], &rules::REAL_PROGRESS),
+    fails(Defect::M05, &["update"], &rules::PERCENT_RISES),
+    fails(Defect::M06, &["update"], &rules::HTTPSTART_FIRST),
+    fails(Defect::M07, &["update"], &rules::ANSWER_IN_TIME),
+    fails(Defect::M08, &["update"], &rules::PROGRAMS),
+    fails(Defect::M09, &["update"], &rules::END_FOLLOWS_START),
+    fails(Defect::M10, &["update"], &rules::END_ONCE),
+    Expected {
+        defect: Defect::M11,
+        cases: &["update"],
+        comes_to: ComesTo::Pass(
+            "the guide shows `END` after `RDY` and demands it nowhere; firmware that has no `RDY`, and sister modules that say it later, do otherwise",
+        ),
+    },
+    fails(Defect::M12, &["autobaud"], &rules::VERSION_READABLE),
+    fails(Defect::M13, &["url-limits@256-bytes"], &rules::URL_LIMITS),
+    fails(Defect::M14, &["url-forms@upper-case"], &rules::URL_LIMITS),
+    fails(Defect::M15, &["https-url"], &rules::UPDATE_ENDS),
+    fails(Defect::M16, &["busy"], &rules::BUSY),
+    fails(Defect::M20, &["closed-at@middle"], &rules::SHORT_DOWNLOAD),
+    fails(Defect::M21, &["reset-at@middle"], &rules::SHORT_DOWNLOAD),
+    fails(Defect::M22, &["stall-for-ever"], &rules::UPDATE_ENDS),
+    fails(Defect::M23, &["black-hole"], &rules::UPDATE_ENDS),
+    fails(
+        Defect::M24,
+        &["redirect-astray@itself"],
+        &rules::CONNECTIONS,
+    ),
+    fails(Defect::M25, &["not-found"], &rules::SHORT_DOWNLOAD),
+    fails(Defect::M26, &["resumed-corrupted"], &rules::EXACT_PACKAGE),
+    fails(Defect::M27, &["resumed-range-ignored"], &rules::EXPECTATION),
+    fails(Defect::M29, &["chunked"], &rules::EXPECTATION),
+    fails(Defect::M30, &["bytes-beyond-the-end"], &rules::EXPECTATION),
+    fails(Defect::M32, &["head-endless"], &rules::UNEXPECTED_BOOT),
+    fails(Defect::M33, &["failures"], &rules::EXPECTATION),
+    fails(Defect::M35, &["update"], &rules::CONNECTIONS),
+    fails(Defect::M40, &["corrupted@middle"], &rules::EXACT_PACKAGE),
+    fails(Defect::M41, &["corrupted@middle"], &rules::EXACT_PACKAGE),
+    fails(Defect::M42, &["mismatched-package"], &rules::RIGHT_REFUSAL),
+    fails(Defect::M43, &["mismatched-package"], &rules::RIGHT_REFUSAL),
+    fails(Defect::M44, &["update"], &rules::END_TELLS_TRUTH),
+    fails(Defect::M46, &["package-oversize"], &rules::SETTINGS_KEPT),
+    fails(Defect::M50, &["power-cut@37"], &rules::RESUME),
+    fails(Defect::M51, &["power-cut@37"], &rules::RESUME),
+    fails(Defect::M53, &["power-cut@37"], &rules::UPDATE_SUCCEEDS),
+    // One sector in 32 is fatal: only a sweep meets it, and here the part of it that does.
+    fails(
+        Defect::M54,
+        &[
+            "power-cut-sweep@65",
+            "power-cut-sweep@68",
+            "power-cut-sweep@71",
+        ],
+        &rules::VERSION_READABLE,
+    ),
+    fails(Defect::M55, &["power-cut-twice"], &rules::VERSION_READABLE),
+    fails(Defect::M56, &["power-cut@37"], &rules::UPDATE_SUCCEEDS),
+    fails(Defect::M57, &["power-cut@37"], &rules::UPDATE_SUCCEEDS),
+    fails(
+        Defect::M60,
+        &["power-cut-while-downloading@60"],
+        &rules::NOT_SAVED,
+    ),
+    fails(Defect::M62, &["power-cut@37"], &rules::SETTINGS_KEPT),
+    fails(Defect::M63, &["power-cut-often"], &rules::EXPECTATION),
+    fails(Defect::M64, &["update"], &rules::END_ONCE),
+    fails(Defect::M65, &["url-limits@unquoted"], &rules::URL_LIMITS),
+    fails(Defect::M66, &["update"], &rules::PERCENT_RISES),
+    fails(Defect::M67, &["update"], &rules::UPDATING_IN_PLACE),
+    fails(Defect::M68, &["update"], &rules::UPDATE_ENDS),
+    fails(Defect::M69, &["update"], &rules::UNEXPECTED_BOOT),
+    fails(Defect::M70, &["update"], &rules::KNOWN_CODES),
+    fails(Defect::M71, &["not-found"], &rules::KNOWN_CODES),
+    fails(Defect::M72, &["update"], &rules::ANSWER_IN_TIME),
+    fails(Defect::M73, &["update"], &rules::WELL_FORMED),
+    fails(Defect::M74, &["update"], &rules::SETTINGS_KEPT),
+    fails(Defect::M75, &["update"], &rules::SETTINGS_KEPT),
+    fails(Defect::M76, &["mismatched-package"], &rules::RIGHT_REFUSAL),
+    fails(
+        Defect::M77,
+        &["mismatched-package"],
+        &rules::END_TELLS_TRUTH,
+    ),
+    fails(Defect::M79, &["update"], &rules::VERSION_STABLE),
+    fails(Defect::M80, &["update"], &rules::UPDATING_IN_PLACE),
+    fails(Defect::M82, &["update"], &rules::SAME_DIALECT),
+    fails(Defect::M83, &["test-command"], &rules::TEST_COMMAND),
+    fails(Defect::M84, &["url-limits@port-0"], &rules::URL_LIMITS),
+    fails(Defect::M85, &["url-limits@unquoted"], &rules::URL_LIMITS),
+    fails(Defect::M87, &["update"], &rules::END_AFTER_RESTART),
+    fails(Defect::M88, &["update"], &rules::UNEXPECTED_BOOT),
+    fails(Defect::M89, &["update"], &rules::ONE_VERSION),
+    fails(Defect::M90, &["not-found"], &rules::SETTINGS_KEPT),
+    fails(Defect::M91, &["update"], &rules::BANNER_IN_ORDER),
+    fails(Defect::M92, &["not-found"], &rules::END_IN_PLACE),
+    fails(Defect::M93, &["update"], &rules::RESTART_BEFORE_UPDATING),
+    fails(Defect::M94, &["update"], &rules::ONE_ANSWER),
+    fails(Defect::M95, &["update"], &rules::OLD_OR_NEW),
+    invalid(Defect::H01, &["power-cut@37"], &rules::FAULT_PROVED),
+    invalid(Defect::H03, &["power-cut@37"], &rules::FAULT_PROVED),
+    invalid(Defect::H04, &["power-cut@37"], &rules::FAULT_PROVED),
+    invalid(Defect::H07, &["update"], &rules::CONSOLE_WHOLE),
+    // From outside, a cache cannot be told from a module whose `ATI` is stale. Either way two
+    // versions are told, and no release may stand on that.
+    fails(Defect::H10, &["update"], &rules::ONE_VERSION),
+    Expected {
+        defect: Defect::H14,
+        cases: &["update"],
+        comes_to: ComesTo::Pass(
+            "the version is read before the steps, the module is led back to the base, and that is read again",
+        ),
+    },
+    invalid(Defect::H15, &["update"], &rules::PRECONDITION),
+];
+
+/// Rules that no defect breaks, each with the reason. What shows that they can be broken is a
+/// transcript that the judge refuses, in `fixtures/transcripts/refused`.
+pub const NO_DEFECT_BREAKS: &[(&Rule, &str)] = &[
+    (
+        &rules::NO_HTTPS,
+        "the virtual module has no TLS, so it cannot succeed where it must not; `https-succeeds.txt` shows it",
+    ),
+    (
+        &rules::KNOWN_LINES,
+        "a line that nobody understands decides nothing, so no defect is declared to be caught by it; `not-understood.txt` shows it",
+    ),
+    (
+        &rules::CLEAN_START,
+        "each case has a virtual module of its own, which has nothing of an earlier run to say; `earlier-run.txt` shows it",
+    ),
+    (
+        &rules::MANIFEST_PACKAGE,
+        "what is served is the server's affair, not the module's; `other-package-served.txt` shows it",
+    ),
+    (
+        &rules::NO_STRANGER,
+        "it takes a third party at the server's port; `stranger.txt` shows it",
+    ),
+    (
+        &rules::OBSERVED,
+        "a module that says nothing at all fails by what was expected of it; `nothing-comes.txt` shows it",
+    ),
+    (
+        &rules::UNINTERRUPTED,
+        "it takes a person who ends the run; `interrupted.txt` shows it",
+    ),
+    (
+        &rules::RIG_WORKS,
+        "a rig that breaks ends the case with `error`, which the selftest would report as such; `console-lost.txt` shows it",
+    ),
+];
+
+/// What is declared of a defect.
+#[must_use]
+pub fn of(defect: Defect) -> Option<&'static Expected> {
+    EXPECTED.iter().find(|expected| expected.defect == defect)
+}
