@@ -337,6 +337,11 @@ impl Monitor {
     /// Our own bytes come back: are they all there?
     fn echo(&mut self, bytes: &[u8], message: &Message, moment: Moment) {
         if *message == Message::Echo {
+            // A module hears in order: what was sent while it started was answered by now, or
+            // was never heard.
+            if self.asked.as_ref().is_some_and(Asked::is_download) {
+                self.superseded = 0;
+            }
             return self.ledger.relevant(&rules::CONSOLE_WHOLE);
         }
         let damaged = self
