@@ -25,6 +25,7 @@ use rig::virtual_module::{Defect, Rate, Settings};
 use rig::{Rig, RigError};
 
 use self::case::Around;
+pub(crate) use self::case::HOLD_FOR_END;
 use self::inbox::Inbox;
 use self::session::{Over, Session, Stop};
 use crate::evidence::RunFolder;

@@ -99,7 +99,7 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let human = arguments.format == Format::Human;
-    let progress = Progress::new(cases.len(), human, colors_on_stdout());
+    let progress = Progress::new(cases.len(), human, colors_on_stdout(), interrupt.clone());
     let finished = run
         .all(&cases, &folder, &interrupt, &progress)
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;

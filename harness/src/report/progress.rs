@@ -1,5 +1,6 @@
 //! What is going on, for a person at a terminal: one line that is drawn again and again, and
-//! one that stays for each case. Standard error; nothing is drawn where that is no terminal.
+//! one that stays for each case. Standard error; nothing is drawn where that is no terminal. What
+//! an interrupt does to a module is said everywhere.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
@@ -10,7 +11,8 @@ use dfota::monitor::{Monitor, Phase};
 use dfota::timeline::{Entry, Event, Power, Stage};
 
 use super::{Finished, text};
-use crate::runner::Observer;
+use crate::interrupt::{Interrupt, Urgency};
+use crate::runner::{HOLD_FOR_END, Observer};
 use crate::scenario::Case;
 
 /// The line is drawn at most so often.
@@ -23,6 +25,8 @@ pub struct Progress {
     /// Whether cases are reported on standard output as they end.
     report: bool,
     colors: bool,
+    /// Asked how urgent it is when a case is interrupted.
+    interrupt: Interrupt,
     state: Mutex<State>,
 }
 
@@ -47,11 +51,12 @@ impl Progress {
     /// `report`: whether a line on standard output tells of each case that is over; with
     /// `--format json` nothing but the document may stand there.
     #[must_use]
-    pub fn new(of: usize, report: bool, colors: bool) -> Self {
+    pub fn new(of: usize, report: bool, colors: bool, interrupt: Interrupt) -> Self {
         Self {
             terminal: std::io::stderr().is_terminal(),
             report,
             colors,
+            interrupt,
             state: Mutex::new(State {
                 of,
                 ..State::default()
@@ -109,10 +114,14 @@ impl Observer for Progress {
     }
 
     fn happened(&self, case: &Case, entry: &Entry, monitor: &Monitor) {
-        if !self.terminal {
-            return;
-        }
         let mut state = self.state();
+        if matches!(entry.event, Event::Interrupted) {
+            Self::wipe(&mut state);
+            let shown = state.running.get(&case.id);
+            let powered = shown.is_some_and(|shown| shown.powered);
+            let what = ending(self.interrupt.urgency(), monitor.phase(), powered);
+            let _ = writeln!(std::io::stderr(), "{}: {what}", case.id);
+        }
         let Some(shown) = state.running.get_mut(&case.id) else {
             return;
         };
@@ -152,6 +161,22 @@ impl Observer for Progress {
         }
     }
 }
+
+/// What an interrupt means for the module: whether its power goes, and what that may do to it.
+fn ending(urgency: Urgency, phase: Phase, powered: bool) -> String {
+    let minutes = HOLD_FOR_END.as_secs() / 60;
+    match (urgency, phase.may_cut_power(), powered) {
+        (Urgency::None | Urgency::InOrder, false, true) => format!(
+            "interrupted while the module writes its flash: its power stays on until END, {minutes} min at most; Ctrl-C once more takes it at once"
+        ),
+        (Urgency::AtOnce, false, true) => format!("interrupted: power off now, {LEFT_HALF_WAY}"),
+        (_, false, false) => format!("interrupted: power stays off, {LEFT_HALF_WAY}"),
+        (_, true, _) => "interrupted: power off now".to_owned(),
+    }
+}
+
+/// §3.1 note 1 promises that it goes on; a module that does not keep the promise is lost.
+const LEFT_HALF_WAY: &str = "while the module writes its flash: its next start must finish the update (guide §3.1 note 1), and a module that cannot do that is lost; do not cut it again before END";
 
 fn phase_words(phase: Phase) -> String {
     match phase {

@@ -20,8 +20,8 @@ use crate::scenario::{
     self, Case, ConsoleSetting, Expectation, Filling, PackageUrl, PowerStep, Statement,
 };
 
-/// How long an interrupted run waits for an update under way to end.
-const HOLD_FOR_END: Duration = Duration::from_secs(10 * 60);
+/// How long an interrupted run waits for an update under way to end, in the module's time.
+pub(crate) const HOLD_FOR_END: Duration = Duration::from_secs(10 * 60);
 
 /// Rates that a module may have been fixed to, likeliest first (AT manual, `AT+IPR=?`).
 const FIXED_RATES: [u32; 8] = [
@@ -85,13 +85,14 @@ pub(super) fn run(session: &mut Session<'_>, around: &Around<'_>) -> Result<(), 
 }
 
 /// What an interrupt leaves: in UPDATING the power stays on until END or a bound, for cutting
-/// it there is an experiment and not an end; elsewhere it goes off.
+/// it there is an experiment and not an end; elsewhere it goes off. Where a step has cut it
+/// already there is nothing to wait for.
 fn end_in_order(session: &mut Session<'_>, urgency: Urgency) -> Result<(), Stop> {
-    let at_work = |phase: Phase| matches!(phase, Phase::Updating { .. } | Phase::Restarting);
-    if urgency == Urgency::InOrder && at_work(session.monitor().phase()) {
+    let at_work = session.powered() && !session.monitor().phase().may_cut_power();
+    if urgency == Urgency::InOrder && at_work {
         let bound = session.deadline(HOLD_FOR_END);
         let from = session.timeline().len();
-        match session.await_phase(bound, from, |phase| !at_work(phase)) {
+        match session.await_phase(bound, from, Phase::may_cut_power) {
             Ok(_) | Err(Stop::Interrupted(_)) => {}
             Err(other) => return Err(other),
         }
@@ -163,14 +164,18 @@ fn walk(
 }
 
 /// Looks for the module at the rig's rate first, and then, in turn, at every other that it may
-/// have been left at.
+/// have been left at. One that is busy with a forced update says so, at whatever rate; so one
+/// that has not said a byte at any rate is not waited for any longer.
 fn answers_at_some_rate(session: &mut Session<'_>) -> Result<bool, Stop> {
     let usual = session.rig.baud;
     let others = FIXED_RATES.into_iter().filter(|rate| *rate != usual);
     let rates: Vec<u32> = [usual].into_iter().chain(others).collect();
     let turn = session.pace(RATE_TURN).max(RATE_TURN_FLOOR);
     let until = session.now() + session.deadline(FORCED_UPDATE_WITHIN);
-    for rate in rates.iter().cycle() {
+    for (turns, rate) in rates.iter().cycle().enumerate() {
+        if session.now() >= until || (turns >= rates.len() && !session.has_heard()) {
+            break;
+        }
         if session.rig.console.baud() != *rate {
             session.set_baud(*rate)?;
         }
@@ -179,15 +184,18 @@ fn answers_at_some_rate(session: &mut Session<'_>) -> Result<bool, Stop> {
         if session.ready(time)? == Awaited::Came {
             return Ok(true);
         }
-        if session.now() >= until {
-            break;
-        }
     }
     session.set_baud(usual)?;
     session.check_alive()?;
+    let why = if session.has_heard() {
+        format!("none at any of the rates {rates:?}")
+    } else {
+        "not a byte since its power was switched on: is it powered, its PWRKEY wired, its TXD at our RXD?"
+            .to_owned()
+    };
     session.happened(Event::Unmet {
         expectation: "an answer to `AT`".to_owned(),
-        why: format!("none at any of the rates {rates:?}"),
+        why,
     })?;
     Ok(false)
 }

@@ -31,8 +31,10 @@ use crate::scenario::Expectation;
 /// Most bytes that a case takes from its module. A module that says more floods, and is judged
 /// on what it said so far.
 const BYTES_MAX: usize = 8 << 20;
-/// Most entries of a timeline.
+/// Most entries of a timeline that the module may fill.
 const ENTRIES_MAX: usize = 200_000;
+/// And so many more for what is done and said about it then: that it floods, that its power went.
+const ENTRIES_RESERVE: usize = 10_000;
 
 /// Why a session cannot go on. What the module did wrong is never here: that is a finding.
 #[derive(Debug, thiserror::Error)]
@@ -190,6 +192,11 @@ impl<'a> Session<'a> {
         self.powered
     }
 
+    /// Whether the module has said a byte in this case.
+    pub(super) fn has_heard(&self) -> bool {
+        self.bytes_read > 0
+    }
+
     /// That a virtual module's thread ended is not a module's silence.
     pub(super) fn check_alive(&self) -> Result<(), Stop> {
         if self.rig.is_alive() {
@@ -216,8 +223,8 @@ impl<'a> Session<'a> {
     }
 
     fn happened_at(&mut self, at: Duration, event: Event) -> Result<(), Stop> {
-        if self.timeline.len() >= ENTRIES_MAX {
-            return Err(Stop::Flood("more lines than a case may hold"));
+        if self.timeline.len() >= ENTRIES_MAX + ENTRIES_RESERVE {
+            return Err(Stop::Flood("more events than a case may hold"));
         }
         // Clocks do not go back, but a line's last byte may be older than the entry before it.
         let at = self.timeline.last().map_or(at, |last| at.max(last.at));
@@ -375,6 +382,9 @@ impl<'a> Session<'a> {
         if n == 0 {
             return Ok(None);
         }
+        if let Some(what) = self.flooded_by(n) {
+            return Err(Stop::Flood(what));
+        }
         let lines = self.splitter.push(at, &chunk[..n]);
         let mut found = None;
         let mut heard = Vec::with_capacity(lines.len());
@@ -428,10 +438,19 @@ impl<'a> Session<'a> {
         if let Some((act, acted)) = acted {
             self.settle(act, Some(at), acted)?;
         }
-        if self.bytes_read > BYTES_MAX {
-            return Err(Stop::Flood("more bytes than a case may hold"));
-        }
         Ok(found.map(|(_, awaited)| awaited))
+    }
+
+    /// Whether `n` bytes more are too many, and how. Asked before they are kept anywhere, so that
+    /// the two records of the wire end at the same byte; a line has at least one byte.
+    fn flooded_by(&self, n: usize) -> Option<&'static str> {
+        if self.bytes_read + n > BYTES_MAX {
+            Some("more bytes than a case may hold")
+        } else if self.timeline.len() + n > ENTRIES_MAX {
+            Some("more lines than a case may hold")
+        } else {
+            None
+        }
     }
 
     fn received(&mut self, line: Line, at_most: Option<Duration>) -> Result<(), Stop> {
@@ -537,14 +556,14 @@ impl<'a> Session<'a> {
                 continue;
             }
             let n = self.rig.console.read(&mut chunk)?;
+            if self.flooded_by(n).is_some() {
+                continue; // that it floods is said by then, and its power goes all the same
+            }
             let at = self.now();
             self.folder.wire(at, What::Chunk(chunk[..n].to_vec()))?;
             self.bytes_read += n;
             for line in self.splitter.push(at, &chunk[..n]) {
                 self.received(line, Some(acted))?;
-            }
-            if self.bytes_read > BYTES_MAX {
-                return Err(Stop::Flood("more bytes than a case may hold"));
             }
         }
         if let Some(line) = self.splitter.cut_short() {
