@@ -8,6 +8,7 @@
 mod case;
 mod inbox;
 mod moves;
+pub mod reaction;
 mod session;
 
 use std::io;
