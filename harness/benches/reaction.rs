@@ -114,7 +114,7 @@ fn compare(pace: Pace, rounds: usize) -> (Vec<f64>, Vec<f64>) {
 
 fn rig_file(console: &Path, supply: &Path) -> RigFile {
     let text = format!(
-        "[console]\npath = '{}'\nbaud = 115200\n[supply]\ndriver = \"file\"\npath = '{}'\n[server]\nlisten = \"127.0.0.1:0\"\nurl = \"http://127.0.0.1:1\"\n",
+        "[console]\npath = '{}'\nbaud = 115200\n[supply]\ndriver = \"file\"\npath = '{}'\n[server]\nlisten = \"127.0.0.1:8080\"\nurl = \"http://127.0.0.1:8080\"\n",
         console.display(),
         supply.display()
     );
@@ -163,7 +163,7 @@ impl Bare {
         let mut supply = FileLine::new(&supply, b"1", b"0");
         supply.drive(true).expect("the file can be written");
         Self {
-            wire: pty.slave.try_clone().expect("a second descriptor"),
+            wire: pty.slave.try_clone().expect("a second descriptor").into(),
             supply,
         }
     }

@@ -4,10 +4,11 @@
 //! what was seen until then is kept. Documents (`verdict.json`, `run.json`) are written whole or
 //! not at all.
 
+mod log;
 pub mod stored;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use dfota::timeline::Entry;
 use dfota::transcript::Writer;
 use serde::Serialize;
 
+use self::log::Log;
 use self::stored::StoredEntry;
 
 /// The folder of one run.
@@ -64,22 +66,16 @@ impl RunFolder {
 #[derive(Debug)]
 pub struct CaseFolder {
     path: PathBuf,
-    wire: BufWriter<File>,
+    wire: Log,
     writer: Writer,
-    timeline: BufWriter<File>,
-    http: BufWriter<File>,
+    timeline: Log,
+    http: Log,
 }
 
 impl CaseFolder {
     fn create(path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(path)?;
-        let log = |name: &str| {
-            OpenOptions::new()
-                .create_new(true)
-                .append(true)
-                .open(path.join(name))
-                .map(BufWriter::new)
-        };
+        let log = |name: &str| Log::create(&path.join(name));
         Ok(Self {
             wire: log("wire.log")?,
             writer: Writer::new(),
@@ -112,11 +108,18 @@ impl CaseFolder {
         append_json(&mut self.http, record)
     }
 
-    /// Hands what was added to the system.
+    /// Sends what was added to the disk, and does not wait for it.
     pub fn flush(&mut self) -> io::Result<()> {
         self.wire.flush()?;
         self.timeline.flush()?;
         self.http.flush()
+    }
+
+    /// Ends the logs, and waits until the system has all of them.
+    pub fn close(&mut self) -> io::Result<()> {
+        self.wire.close()?;
+        self.timeline.close()?;
+        self.http.close()
     }
 
     /// Writes a document of the case as JSON.

@@ -169,7 +169,7 @@ impl<'a> Session<'a> {
         if let Some(line) = self.splitter.cut_short() {
             self.received(line, None)?;
         }
-        self.folder.flush()?;
+        self.folder.close()?;
         Ok(Over {
             timeline: self.timeline,
             monitor: self.monitor,
