@@ -14,8 +14,10 @@ use std::thread::JoinHandle;
 pub(super) struct Log {
     kept: Vec<u8>,
     /// `None` once the log is closed.
-    writer: Option<(Sender<Vec<u8>>, JoinHandle<io::Result<()>>)>,
+    writer: Option<(Sender<Vec<u8>>, Thread)>,
 }
+
+type Thread = JoinHandle<io::Result<()>>;
 
 impl Log {
     /// Makes a new file.
