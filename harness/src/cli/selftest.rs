@@ -60,7 +60,7 @@ fn try_selftest(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let folder = RunFolder::create(&arguments.evidence, &super::now())
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
-    let progress = Progress::new(trials.len(), false, false);
+    let progress = Progress::new(trials.len(), false, false, interrupt.clone());
     let told = selftest::run(
         &trials,
         packages,
