@@ -44,7 +44,7 @@ CRIMES = {
     "percent-backwards",
     "late-ok",  # AT+QFOTADL is answered after 450 ms; 300 are allowed
     "power-stays",  # the relay sticks: VBAT is never seen to go
-    "floods",
+    "floods",  # instead of a download
     "says-nothing",
     "reboots",  # starts again by itself, at any moment
 }
@@ -394,6 +394,8 @@ class Module:
         if len(url) > URL_LEN_MAX or not lawful:
             return None
         self.download = parts
+        if self.crime == "floods":
+            return []
         start = now + (LATE_OK if self.crime == "late-ok" else 0)
         self.life, self.due = self.fetch(parts), start + 0.01
         return []
@@ -405,7 +407,7 @@ class Module:
         self.look_at_lines(now)
         self.flush()
         self.hear(now)
-        if self.crime == "floods" and self.listening:
+        if self.crime == "floods" and self.download is not None:
             self.write("+QIND: 1\r\n" * 400)
         for late in [late for late in self.later if late[0] <= now]:
             self.later.remove(late)
