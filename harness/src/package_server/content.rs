@@ -37,9 +37,21 @@ struct File {
 /// The content server.
 #[derive(Debug)]
 pub(super) struct Content {
-    directory: PathBuf,
     files: Arc<Files>,
     running: Mutex<Running>,
+    /// Dropped last: tiny_http ends its accept thread by connecting to its own socket, which
+    /// must still be there.
+    directory: PrivateDirectory,
+}
+
+/// A directory that goes with its owner.
+#[derive(Debug)]
+struct PrivateDirectory(PathBuf);
+
+impl Drop for PrivateDirectory {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
 }
 
 struct Running {
@@ -68,12 +80,13 @@ impl Content {
             .mode(0o700)
             .create(&directory)
             .map_err(failed)?;
+        let directory = PrivateDirectory(directory);
         let files = Arc::new(Files::default());
         let probe = File::of(Bytes::from_static(b"alive"));
         if let Ok(mut files) = files.write() {
             files.insert(PROBE.to_owned(), probe);
         }
-        let running = Running::start(&directory, 1, &files)?;
+        let running = Running::start(&directory.0, 1, &files)?;
         Ok(Content {
             directory,
             files,
@@ -111,7 +124,7 @@ impl Content {
             return Ok(());
         }
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let anew = Running::start(&self.directory, running.starts + 1, &self.files)?;
+        let anew = Running::start(&self.directory.0, running.starts + 1, &self.files)?;
         let mut dead = std::mem::replace(&mut *running, anew);
         dead.server.unblock();
         // It does not answer, so it may not end either: its thread is not waited for.
@@ -130,7 +143,6 @@ impl Drop for Content {
         if let Some(thread) = running.thread.take() {
             drop(thread.join());
         }
-        drop(std::fs::remove_dir_all(&self.directory));
     }
 }
 
@@ -376,7 +388,7 @@ mod tests {
     fn nobody_else_can_enter_its_directory_and_it_is_gone_afterwards() {
         use std::os::unix::fs::PermissionsExt;
         let content = Content::start().unwrap();
-        let directory = content.directory.clone();
+        let directory = content.directory.0.clone();
         let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         drop(content);
