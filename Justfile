@@ -54,3 +54,7 @@ soak-server:
 # The package server beside nginx (Debian: nginx-light), in the same run; says so where there is none.
 bench-server:
     cargo bench --package harness --bench server
+
+# Plants every known defect in the virtual module; fails when one survives.
+selftest:
+    cargo run --quiet --package harness --bin hil -- selftest

@@ -2,6 +2,9 @@
 
 use std::sync::mpsc::{Receiver, channel};
 
+use dfota::timeline::{Event, FaultLife, ServerEvent};
+
+use crate::package_server::record::Seen;
 use crate::package_server::{Reports, ServerReport};
 use crate::waker::Waker;
 
@@ -35,5 +38,75 @@ impl Inbox {
     /// The next report, if there is one.
     pub(super) fn take(&self) -> Option<ServerReport> {
         self.reports.try_recv().ok()
+    }
+}
+
+/// What the server saw, as the timeline has it.
+pub(super) fn event(seen: Seen) -> Event {
+    match seen {
+        Seen::Request {
+            connection,
+            method,
+            range_from,
+        } => Event::Server(ServerEvent::Request {
+            connection,
+            method,
+            range_from,
+        }),
+        Seen::Acked {
+            connection,
+            from,
+            bytes,
+            of,
+        } => Event::Server(ServerEvent::Acked {
+            connection,
+            from,
+            bytes,
+            of,
+        }),
+        Seen::Closed {
+            connection,
+            status,
+            acked,
+            declared,
+            honest,
+            how,
+            record: _,
+        } => Event::Server(ServerEvent::Closed {
+            connection,
+            status,
+            acked,
+            declared,
+            honest,
+            how,
+        }),
+        Seen::Stranger {
+            connection,
+            why,
+            record: _,
+        } => Event::Server(ServerEvent::Stranger { connection, why }),
+        Seen::MoreStrangers { count } => Event::Server(ServerEvent::Stranger {
+            connection: 0,
+            why: format!("and {count} more"),
+        }),
+        Seen::FaultFired {
+            name,
+            connection,
+            at_byte,
+            acked,
+            text,
+        } => {
+            let on = connection.map_or_else(
+                || "the port".to_owned(),
+                |number| format!("connection {number}"),
+            );
+            Event::Fault {
+                name,
+                life: FaultLife::Fired(format!(
+                    "{text}: {on}, byte {at_byte}, {acked} acknowledged"
+                )),
+            }
+        }
+        Seen::Trouble(what) => Event::Trouble(what),
     }
 }

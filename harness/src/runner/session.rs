@@ -14,14 +14,14 @@ use dfota::line::{Line, Splitter};
 use dfota::message::Understanding;
 use dfota::monitor::{Monitor, Phase};
 use dfota::reader::What;
-use dfota::timeline::{Entry, Event, FaultLife, Pin, Power, Purpose, ReadBack, ServerEvent};
+use dfota::timeline::{Entry, Event, Pin, Power, Purpose, ReadBack};
 use dfota::transcript::escape;
 use dfota::urc;
 use rig::Rig;
 use rig::console::{CHUNK_LEN_MAX, ConsoleError};
 use rig::line::LineError;
 
-use super::inbox::Inbox;
+use super::inbox::{self, Inbox};
 use crate::evidence::CaseFolder;
 use crate::interrupt::{Interrupt, Urgency};
 use crate::package_server::ServerError;
@@ -626,73 +626,7 @@ impl<'a> Session<'a> {
             if let Seen::Closed { record, .. } | Seen::Stranger { record, .. } = &report.seen {
                 self.folder.http(record)?;
             }
-            let event = match report.seen {
-                Seen::Request {
-                    connection,
-                    method,
-                    range_from,
-                } => Event::Server(ServerEvent::Request {
-                    connection,
-                    method,
-                    range_from,
-                }),
-                Seen::Acked {
-                    connection,
-                    from,
-                    bytes,
-                    of,
-                } => Event::Server(ServerEvent::Acked {
-                    connection,
-                    from,
-                    bytes,
-                    of,
-                }),
-                Seen::Closed {
-                    connection,
-                    status,
-                    acked,
-                    declared,
-                    honest,
-                    how,
-                    record: _,
-                } => Event::Server(ServerEvent::Closed {
-                    connection,
-                    status,
-                    acked,
-                    declared,
-                    honest,
-                    how,
-                }),
-                Seen::Stranger {
-                    connection,
-                    why,
-                    record: _,
-                } => Event::Server(ServerEvent::Stranger { connection, why }),
-                Seen::MoreStrangers { count } => Event::Server(ServerEvent::Stranger {
-                    connection: 0,
-                    why: format!("and {count} more"),
-                }),
-                Seen::FaultFired {
-                    name,
-                    connection,
-                    at_byte,
-                    acked,
-                    text,
-                } => {
-                    let on = connection.map_or_else(
-                        || "the port".to_owned(),
-                        |number| format!("connection {number}"),
-                    );
-                    Event::Fault {
-                        name,
-                        life: FaultLife::Fired(format!(
-                            "{text}: {on}, byte {at_byte}, {acked} acknowledged"
-                        )),
-                    }
-                }
-                Seen::Trouble(what) => Event::Trouble(what),
-            };
-            self.happened_at(at, event)?;
+            self.happened_at(at, inbox::event(report.seen))?;
         }
         Ok(())
     }
