@@ -188,6 +188,21 @@ fn every_crime_is_caught_by_its_rule() {
 }
 
 #[test]
+fn a_cut_that_a_starved_runner_makes_too_late_is_no_verdict_on_the_module() {
+    let invalid = Wanted {
+        exit: 106,
+        verdict: "invalid",
+        rule: Some("fault-proved"),
+    };
+    check(&[(
+        Lines::Files,
+        &["--crime=late-bytes", "--dialect=gaps"],
+        "power-cut@37",
+        invalid,
+    )]);
+}
+
+#[test]
 fn a_run_on_a_module_that_says_nothing_can_be_interrupted() {
     if !bench::python_is_there() {
         return;

@@ -150,6 +150,9 @@ pub enum FaultLife {
     Armed,
     /// It fired; the text says how that is known, in the words of who did it.
     Fired(String),
+    /// Its trigger was seen, and it was done too late to be the fault that was planned: the
+    /// text says what had happened by then.
+    Missed(String),
     /// It is over.
     Cleared,
 }

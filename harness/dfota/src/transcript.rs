@@ -393,6 +393,7 @@ mod tests {
                 prop_oneof![
                     Just(FaultLife::Armed),
                     Just(FaultLife::Cleared),
+                    free.clone().prop_map(FaultLife::Missed),
                     free.clone().prop_map(FaultLife::Fired)
                 ]
             )

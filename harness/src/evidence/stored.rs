@@ -94,6 +94,10 @@ pub enum StoredEvent {
         name: String,
         proof: String,
     },
+    FaultMissed {
+        name: String,
+        why: String,
+    },
     FaultCleared {
         name: String,
     },
@@ -209,6 +213,10 @@ impl From<&Event> for StoredEvent {
                     FaultLife::Fired(proof) => Self::FaultFired {
                         name,
                         proof: proof.clone(),
+                    },
+                    FaultLife::Missed(why) => Self::FaultMissed {
+                        name,
+                        why: why.clone(),
                     },
                     FaultLife::Cleared => Self::FaultCleared { name },
                 }
@@ -363,6 +371,10 @@ impl StoredEntry {
             StoredEvent::FaultFired { name, proof } => Event::Fault {
                 name,
                 life: FaultLife::Fired(proof),
+            },
+            StoredEvent::FaultMissed { name, why } => Event::Fault {
+                name,
+                life: FaultLife::Missed(why),
             },
             StoredEvent::FaultCleared { name } => Event::Fault {
                 name,

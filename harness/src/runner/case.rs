@@ -484,7 +484,10 @@ impl Steps {
                     })?;
                     session.supply_off()?;
                 }
-                let life = FaultLife::Fired("supply off commanded".to_owned());
+                let life = match session.overrun() {
+                    Some(how) => FaultLife::Missed(how),
+                    None => FaultLife::Fired("supply off commanded".to_owned()),
+                };
                 session.happened(Event::Fault { name, life })?;
                 session.stay_off(off_for)
             }

@@ -111,6 +111,10 @@ pub(super) struct Session<'a> {
     cursor: usize,
     /// The last expectation was met by a line that had not ended yet.
     met_by_unfinished: bool,
+    /// Where in the timeline the line stands, or will stand, that the next cut answers to.
+    trigger: Option<usize>,
+    /// How the last cut came too late to be the one that was planned, if it did.
+    overrun: Option<String>,
     observer: &'a mut (dyn FnMut(&Entry, &Monitor) + Send),
 }
 
@@ -160,6 +164,8 @@ impl<'a> Session<'a> {
             bytes_read: 0,
             cursor: 0,
             met_by_unfinished: false,
+            trigger: None,
+            overrun: None,
             observer,
         }
     }
@@ -260,7 +266,12 @@ impl<'a> Session<'a> {
             {
                 let seen = self.now();
                 let acted = self.act(act)?;
+                self.trigger = Some(match self.met_by_unfinished {
+                    true => self.timeline.len(),
+                    false => self.cursor - 1,
+                });
                 self.settle(act, Some(seen), acted)?;
+                self.trigger = None;
             }
             return Ok(awaited);
         }
@@ -436,7 +447,12 @@ impl<'a> Session<'a> {
         }
         self.met_by_unfinished |= unfinished;
         if let Some((act, acted)) = acted {
+            self.trigger = Some(match unfinished {
+                true => self.timeline.len(),
+                false => self.cursor - 1,
+            });
             self.settle(act, Some(at), acted)?;
+            self.trigger = None;
         }
         Ok(found.map(|(_, awaited)| awaited))
     }
@@ -571,6 +587,10 @@ impl<'a> Session<'a> {
         }
         self.understanding.power_lost();
         self.met_by_unfinished = false;
+        self.overrun = self
+            .trigger
+            .take()
+            .and_then(|from| self.overrun_since(from));
         self.happened_at(acted, off)?;
         self.forget_the_past();
         self.sense()
@@ -595,6 +615,23 @@ impl<'a> Session<'a> {
             Some(up) => self.happened(Event::Rail { up }),
             None => Ok(()),
         }
+    }
+
+    /// Whether the update went on to another phase between the line that a cut answers to,
+    /// which is the first one from `from` on, and the cut. A runner that was starved reads old
+    /// bytes late, and its own reaction looks as quick as ever; what the module said meanwhile
+    /// tells.
+    fn overrun_since(&self, from: usize) -> Option<String> {
+        let line = (from..self.timeline.len())
+            .find(|index| matches!(self.timeline[*index].event, Event::Received { .. }))?;
+        let (_, then) = self.phases.iter().rev().find(|(entry, _)| *entry <= line)?;
+        let (then, now) = (then.word(), self.monitor.phase().word());
+        (then != now).then(|| format!("wanted while {then}, done while {now}"))
+    }
+
+    /// How the last cut came too late to be the one that was planned, if it did.
+    pub(super) fn overrun(&mut self) -> Option<String> {
+        self.overrun.take()
     }
 
     /// Asserts or releases a line beside the supply.

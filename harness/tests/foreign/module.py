@@ -44,6 +44,7 @@ CRIMES = {
     "percent-backwards",
     "late-ok",  # AT+QFOTADL is answered after 450 ms; 300 are allowed
     "power-stays",  # the relay sticks: VBAT is never seen to go
+    "late-bytes",  # a busy host: what is said of the first update arrives in one piece, too late
     "floods",  # instead of a download
     "says-nothing",
     "reboots",  # starts again by itself, at any moment
@@ -127,6 +128,8 @@ class Module:
     def __init__(self, options):
         self.dialect = options.dialect
         self.crime = options.crime
+        self.holds = False  # late-bytes: what is said is kept back
+        self.has_held = False
         self.packages = packages(options.manifest)
         self.flash = Flash(options.version)
         self.random = random.Random(options.seed)
@@ -187,7 +190,7 @@ class Module:
         self.flush()
 
     def flush(self):
-        while self.out:
+        while self.out and not self.holds:
             try:
                 del self.out[: os.write(self.master, self.out)]
             except BlockingIOError:
@@ -234,6 +237,8 @@ class Module:
         for line in end + ready if "end-before-rdy" in self.dialect else ready + end:
             self.say(line)
             yield 0.01
+        self.holds = False
+        self.flush()
 
     def update(self, after_start):
         flash = self.flash
@@ -244,6 +249,8 @@ class Module:
         if refused is None:
             if not after_start and "no-resume-start" not in self.dialect:
                 self.fota("START")
+            if self.crime == "late-bytes" and not self.has_held:
+                self.holds = self.has_held = True
             for percent in self.percentages():
                 yield 0.01
                 flash.written = percent

@@ -46,6 +46,8 @@ struct Cut {
     on_again: Option<Duration>,
     afterwards: Afterwards,
     reaction: Option<Duration>,
+    /// It was done too late to be the cut that was planned, and what had happened by then.
+    missed: Option<String>,
 }
 
 /// What came first when the power was back.
@@ -102,6 +104,7 @@ impl Supply {
                         on_again: None,
                         afterwards: Afterwards::Nothing,
                         reaction: self.reaction.take(),
+                        missed: None,
                     });
                 }
             }
@@ -156,6 +159,16 @@ impl Supply {
                     if let Some(cut) = self.cuts.iter_mut().rfind(|cut| cut.name.is_none()) {
                         cut.name = Some(name.to_owned());
                     }
+                }
+            }
+            FaultLife::Missed(how) => {
+                if let Some(cut) = self
+                    .cuts
+                    .iter_mut()
+                    .rev()
+                    .find(|cut| cut.name.as_deref() == Some(name))
+                {
+                    cut.missed = Some(how.clone());
                 }
             }
             FaultLife::Armed | FaultLife::Cleared => {}
@@ -266,6 +279,9 @@ impl Supply {
 impl Cut {
     /// What speaks against this cut, or what is missing for its proof.
     fn doubt(&self, boots_are_seen: bool, settle: Duration) -> Option<String> {
+        if let Some(missed) = &self.missed {
+            return Some(format!("it came too late: {missed}"));
+        }
         if self.read_back == ReadBack::Differs {
             return Some("the supply's line reads back as on".to_owned());
         }

@@ -98,6 +98,7 @@ pub(super) fn deed(event: &Event) -> String {
                 FaultLife::Armed => format!("fault {name} armed"),
                 FaultLife::Cleared => format!("fault {name} cleared"),
                 FaultLife::Fired(how) => format!("fault {name} fired {}", flat(how)),
+                FaultLife::Missed(how) => format!("fault {name} missed {}", flat(how)),
             }
         }
         Event::Unmet { expectation, why } => {
@@ -180,6 +181,7 @@ pub(super) fn parse_deed(text: &str) -> Option<Event> {
                     "armed" => FaultLife::Armed,
                     "cleared" => FaultLife::Cleared,
                     "fired" => FaultLife::Fired(unflat(how)?),
+                    "missed" => FaultLife::Missed(unflat(how)?),
                     _ => return None,
                 },
             }
