@@ -3,7 +3,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use harness::package_server::{Limits, Seen, Serving};
@@ -98,7 +100,8 @@ fn a_server_apart() {
 pub(crate) struct Apart {
     child: Child,
     input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    /// What it says, line by line; closed when it has ended.
+    said: Mutex<Receiver<String>>,
     pub(crate) address: SocketAddr,
     pub(crate) path: String,
 }
@@ -132,10 +135,17 @@ impl Apart {
                 break (address.parse().unwrap(), path.to_owned());
             }
         };
+        let (tell, said) = channel();
+        std::thread::spawn(move || {
+            output
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| tell.send(line))
+        });
         Apart {
             child,
             input,
-            output,
+            said: Mutex::new(said),
             address,
             path,
         }
@@ -217,16 +227,31 @@ impl Apart {
         }
     }
 
-    /// Ends it, and returns what it had to complain of.
+    /// Waits for its next complaint.
+    pub(crate) fn complaint(&mut self) -> String {
+        loop {
+            let said = self.said.get_mut().unwrap();
+            let line = said.recv_timeout(DEADLINE).expect("a complaint");
+            if complains(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// Ends it, and returns what it had to complain of since the last complaint that was taken.
     pub(crate) fn end(mut self) -> Vec<String> {
         drop(self.input.take());
-        let mut text = String::new();
-        self.output.read_to_string(&mut text).unwrap();
-        let complains = |line: &&str| line.starts_with("trouble") || line.starts_with("dishonest");
-        let complaints = text.lines().filter(complains).map(str::to_owned).collect();
-        assert!(text.contains("over"), "it did not come to its end: {text}");
-        complaints
+        let said: Vec<String> = self.said.get_mut().unwrap().iter().collect();
+        assert!(
+            said.iter().any(|line| line == "over"),
+            "it did not come to its end: {said:?}"
+        );
+        said.into_iter().filter(|line| complains(line)).collect()
     }
+}
+
+fn complains(line: &str) -> bool {
+    line.starts_with("trouble") || line.starts_with("dishonest")
 }
 
 impl Drop for Apart {
