@@ -244,6 +244,8 @@ async fn answer(inside: &mut Inside, stream: &TcpStream, standing: &Standing, re
         Ok(answer) => answer,
         Err(error) => {
             shared.tell(Seen::Trouble(format!("the content server failed: {error}")));
+            // What was served is in doubt; the next request shall find a server all the same.
+            let _probed = tokio::task::spawn_blocking(move || shared.content.probe()).await;
             inside.over(format!("given up: the content server failed: {error}"));
             return;
         }

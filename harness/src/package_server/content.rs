@@ -385,6 +385,41 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_finds_it_dead_has_it_started_anew_for_the_next() {
+        use crate::package_server::{Limits, Offer, Options, PackageServer, Serving};
+        let options = Options {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            public_url: None,
+            limits: Limits::default(),
+        };
+        let (events, _reports) = std::sync::mpsc::channel();
+        let server = PackageServer::start(options, events).unwrap();
+        let offer = Offer {
+            name: "a".to_owned(),
+            package: b"0123456789".as_slice().into(),
+            others: Default::default(),
+            serving: Serving::Honestly,
+            seed: 1,
+            speed: 1,
+        };
+        let path = server.offer(offer).unwrap().path;
+        {
+            let mut running = server.shared.content.running.lock().unwrap();
+            running.server.unblock();
+            running.thread.take().unwrap().join().unwrap();
+        }
+        let ask = || {
+            let mut stream = std::net::TcpStream::connect(server.local_addr()).unwrap();
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            answer
+        };
+        assert_eq!(ask(), b"");
+        assert!(ask().ends_with(b"0123456789"));
+    }
+
+    #[test]
     fn nobody_else_can_enter_its_directory_and_it_is_gone_afterwards() {
         use std::os::unix::fs::PermissionsExt;
         let content = Content::start().unwrap();

@@ -203,12 +203,20 @@ impl Shared {
             .bytes += bytes;
     }
 
-    /// Takes one whole answer from content.
+    /// Takes one whole answer from content. Descriptors that strangers hold come back within
+    /// moments, so a want of them is waited out.
     pub(super) async fn fetch(&self, request: &[u8]) -> io::Result<Bytes> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let _turn = self.fetching.acquire().await.map_err(io::Error::other)?;
         let fetched = async {
-            let mut stream = tokio::net::UnixStream::connect(self.content.socket()).await?;
+            let mut stream = loop {
+                match tokio::net::UnixStream::connect(self.content.socket()).await {
+                    Err(error) if is_want_of_descriptors(&error) => {
+                        tokio::time::sleep(REST).await;
+                    }
+                    connected => break connected?,
+                }
+            };
             stream.write_all(request).await?;
             let mut answer = Vec::with_capacity(64 << 10);
             let read = (&mut stream)
@@ -222,6 +230,10 @@ impl Shared {
         };
         tokio::time::timeout(super::content::ANSWER_WITHIN, fetched).await?
     }
+}
+
+fn is_want_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// The largest answer that is taken from content, in bytes.

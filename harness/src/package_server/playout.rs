@@ -104,6 +104,10 @@ pub(super) struct Playout<'a, W> {
     progress: Instant,
     look_every: Duration,
     input: Input,
+    /// Where a stall goes on once it is known whether the peer has only closed its side.
+    doubt: Option<Doubt>,
+    /// Whether the stall just made was told of already, by how the peer took it.
+    stall_told: bool,
     /// Operations that fire once so many bytes are acknowledged.
     pending: VecDeque<(u64, String)>,
     last_sample: Instant,
@@ -128,13 +132,20 @@ enum Input {
     Closed,
 }
 
+/// The peer has sent FIN in a stall. It may have left, or read on with its own side closed, and
+/// only a byte can tell: whoever has left resets at it.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    stall_until: Instant,
+}
+
 /// What is waited for.
 #[derive(Clone, Copy, Debug)]
 enum Goal {
-    /// A time, and the peer should be there still.
-    Time(Instant),
+    /// A time, or the peer's FIN.
+    TimeOrFin(Instant),
     /// A time, and what the peer does meanwhile shows at the next write.
-    Pace(Instant),
+    Time(Instant),
     Acknowledged,
     Writable,
     /// The peer's FIN.
@@ -158,6 +169,8 @@ impl<'a, W: Watcher> Playout<'a, W> {
             progress: Instant::now(),
             look_every: LOOK_OFTEN,
             input: Input::Open,
+            doubt: None,
+            stall_told: false,
             pending: VecDeque::new(),
             last_sample: accepted,
             of: 0,
@@ -213,7 +226,11 @@ impl<'a, W: Watcher> Playout<'a, W> {
                 }
                 Move::Segment(bytes) => segment = Some(*bytes as usize),
                 Move::Settle => self.wait(Goal::Acknowledged).await?,
-                Move::Fired(what) => self.pending.push_back((self.played.written, what.clone())),
+                Move::Fired(what) => {
+                    if !std::mem::take(&mut self.stall_told) {
+                        self.pending.push_back((self.played.written, what.clone()));
+                    }
+                }
                 Move::Stall(how_long) => self.stall(*how_long).await?,
                 Move::EndlessHead => loop {
                     let line = format!("X-Pad-{}: {}\r\n", endless.next(), "x".repeat(64));
@@ -238,9 +255,10 @@ impl<'a, W: Watcher> Playout<'a, W> {
         while !left.is_empty() {
             let next = match pacer.next(self.accepted.elapsed(), left.len()) {
                 Next::At(time) => {
-                    self.wait(Goal::Pace(self.accepted + time)).await?;
+                    self.wait(Goal::Time(self.accepted + time)).await?;
                     continue;
                 }
+                Next::Send(_) if self.doubt.is_some() => &left[..1],
                 Next::Send(count) => {
                     &left[..count.min(segment.unwrap_or(WRITE_MAX)).min(WRITE_MAX)]
                 }
@@ -251,8 +269,11 @@ impl<'a, W: Watcher> Playout<'a, W> {
                     pacer.took(count);
                     left = &left[count..];
                     self.look();
-                    if segment.is_some() {
+                    if segment.is_some() || self.doubt.is_some() {
                         self.wait(Goal::Acknowledged).await?;
+                    }
+                    if let Some(Doubt { stall_until }) = self.doubt.take() {
+                        self.wait(Goal::Time(stall_until)).await?;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -268,16 +289,23 @@ impl<'a, W: Watcher> Playout<'a, W> {
     async fn stall(&mut self, how_long: Option<Duration>) -> Result<(), Left> {
         self.wait(Goal::Acknowledged).await?;
         let began = Instant::now();
-        let waited = match how_long {
-            Some(how_long) => self.wait(Goal::Time(began + how_long)).await,
-            None => {
-                self.fire(&format!("stall for ever at byte {}", self.played.written));
-                self.wait(Goal::PeerLeaves).await
-            }
+        let Some(how_long) = how_long else {
+            self.fire(&format!("stall for ever at byte {}", self.played.written));
+            return self.wait(Goal::PeerLeaves).await;
         };
-        if let (Err(Left::PeerClosed | Left::PeerReset), Some(_)) = (waited, how_long) {
-            let lasted = began.elapsed().as_secs_f64();
-            self.fire(&format!("stall: the peer left after {lasted:.1} s of it"));
+        let stall_until = began + how_long;
+        let waited = self.wait(Goal::TimeOrFin(stall_until)).await;
+        let how = match waited {
+            Err(Left::PeerClosed) => "closed its side",
+            Err(Left::PeerReset) => "left",
+            waited => return waited,
+        };
+        let lasted = began.elapsed().as_secs_f64();
+        self.fire(&format!("stall: the peer {how} after {lasted:.1} s of it"));
+        if waited == Err(Left::PeerClosed) {
+            self.doubt = Some(Doubt { stall_until });
+            self.stall_told = true;
+            return Ok(());
         }
         waited
     }
@@ -286,6 +314,9 @@ impl<'a, W: Watcher> Playout<'a, W> {
         // FIN comes to the peer behind all that was written before it, so there is nothing to
         // wait for; RST overtakes what it has not read.
         let after = script.end.after;
+        if let Some(Doubt { stall_until }) = self.doubt.take() {
+            self.wait(Goal::Time(stall_until)).await?;
+        }
         if script.end.how == EndHow::Reset || script.end.how == EndHow::Hang || !after.is_zero() {
             self.wait(Goal::Acknowledged).await?;
         }
@@ -378,8 +409,8 @@ impl<'a, W: Watcher> Playout<'a, W> {
             let mut until = lasts_until;
             match goal {
                 Goal::Acknowledged if !on_its_way => return Ok(()),
-                Goal::Time(time) | Goal::Pace(time) if now >= time => return Ok(()),
-                Goal::Time(time) | Goal::Pace(time) => until = until.min(time),
+                Goal::TimeOrFin(time) | Goal::Time(time) if now >= time => return Ok(()),
+                Goal::TimeOrFin(time) | Goal::Time(time) => until = until.min(time),
                 Goal::Acknowledged | Goal::Writable | Goal::PeerLeaves => {}
             }
             if on_its_way {
@@ -399,7 +430,7 @@ impl<'a, W: Watcher> Playout<'a, W> {
                 ready = self.stream.readable(), if reads => {
                     ready.map_err(|error| Left::of(&error))?;
                     self.take_input()?;
-                    let leaves = matches!(goal, Goal::Time(_) | Goal::PeerLeaves);
+                    let leaves = matches!(goal, Goal::TimeOrFin(_) | Goal::PeerLeaves);
                     if self.input == Input::Closed && leaves {
                         return Err(Left::PeerClosed);
                     }

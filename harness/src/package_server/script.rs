@@ -163,7 +163,28 @@ pub(super) fn make(answer: &Answer, making: Making<'_>, random: &mut Sequence) -
     script.end_is_planned = end.how != EndHow::Close || end.at.is_some() || end.after.is_some();
     let ends = [end.extra.is_some(), script.end_is_planned];
     script.operations += ends.iter().filter(|planned| **planned).count();
+    script.moves = joined(script.moves);
     script
+}
+
+/// How much is put together to be written at once, in bytes.
+const JOINED_MAX: usize = 16 << 10;
+
+/// Puts what is small and said in one breath together: a head and a short body are then one write
+/// and, where the link has room for it, one segment.
+fn joined(moves: Vec<Move>) -> Vec<Move> {
+    let mut joined: Vec<Move> = Vec::with_capacity(moves.len());
+    for it in moves {
+        match (joined.last_mut(), it) {
+            (Some(Move::Say(before)), Move::Say(bytes))
+                if before.len() + bytes.len() <= JOINED_MAX =>
+            {
+                *before = again(before, &bytes);
+            }
+            (_, it) => joined.push(it),
+        }
+    }
+    joined
 }
 
 impl Script {

@@ -538,3 +538,73 @@ fn a_peer_that_closes_its_side_and_then_resets_is_noticed() {
         "{closed:?}"
     );
 }
+
+/// Half-closes in the middle of a stall: as `printf … | nc -N` does it, but later.
+#[test]
+fn who_closes_only_its_own_side_in_a_stall_is_served_to_the_end() {
+    let bench = Bench::faulty("[[server]]\nbody = [{ at = 1000, stall = '800ms' }]");
+    let mut stream = bench.connect();
+    ask(&bench, &mut stream, None);
+    let head = {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        head
+    };
+    assert!(head.starts_with(b"HTTP/1.1 200"));
+    let mut first = [0; 1_000];
+    stream.read_exact(&mut first).unwrap();
+    let stalled = std::time::Instant::now();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut probe = [0];
+    stream.read_exact(&mut probe).unwrap();
+    let mut rest = vec![0; 198_999];
+    stream.read_exact(&mut rest[..1]).unwrap();
+    // The stall goes on behind the byte that told the two apart.
+    assert!(stalled.elapsed() >= Duration::from_millis(700));
+    stream.read_exact(&mut rest[1..]).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    assert!([&first[..], &probe, &rest].concat() == package());
+    let fired = bench.fired();
+    assert!(
+        fired.starts_with("server-1: stall: the peer closed its side after"),
+        "{fired}"
+    );
+    let closed = bench.closed();
+    assert!(closed.honest, "{closed:?}");
+    assert_eq!(closed.fired.len(), 1, "{closed:?}");
+    assert!(
+        closed.how.starts_with("closed by us after everything"),
+        "{closed:?}"
+    );
+}
+
+#[test]
+fn who_leaves_in_a_stall_is_told_at_once_and_not_when_the_stall_is_over() {
+    let bench = Bench::faulty("[[server]]\nbody = [{ at = 1000, stall = '1h' }]");
+    let mut stream = bench.connect();
+    ask(&bench, &mut stream, None);
+    let mut bytes = 0;
+    while bytes < 1_000 {
+        bytes += stream.read(&mut [0; 4_096]).unwrap();
+    }
+    drop(stream);
+    assert!(bench.fired().contains("stall: the peer"));
+    let closed = bench.closed();
+    assert!(closed.how.starts_with("reset by the peer"), "{closed:?}");
+    assert!(closed.honest, "{closed:?}");
+}
+
+#[test]
+fn an_end_that_waits_is_not_put_off_by_a_peer_that_has_all_it_wants() {
+    let bench = Bench::faulty("[[server]]\nend = { how = 'close', after = '300ms' }");
+    let mut stream = bench.connect();
+    ask(&bench, &mut stream, None);
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let got = read_all(&mut stream, DEADLINE);
+    assert_eq!(got.body(), package());
+    assert!(bench.fired().contains("FIN after 200000 bytes"));
+}

@@ -92,6 +92,57 @@ fn a_head_that_is_not_complete_in_time_is_given_up() {
     assert_eq!(bench.stranger().0, "no request in time");
 }
 
+/// Whoever takes the reports is called by the connection's own task, so one who panics breaks it
+/// where any other fault in it would.
+#[test]
+fn a_panic_in_one_connection_ends_that_connection_and_nothing_else() {
+    use harness::package_server::{Limits, Offer, Options, PackageServer, Reports, Seen, Serving};
+    let (events, reports) = std::sync::mpsc::channel();
+    let armed = std::sync::atomic::AtomicBool::new(true);
+    let take = Reports::new(move |report| {
+        let is_request = matches!(report.seen, Seen::Request { .. });
+        drop(events.send(report));
+        if is_request && armed.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            panic!("as planned by the test");
+        }
+    });
+    let options = Options {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        public_url: None,
+        limits: Limits {
+            connections: 1,
+            ..Limits::default()
+        },
+    };
+    let server = PackageServer::start(options, take).unwrap();
+    let offer = Offer {
+        name: "a-to-b".to_owned(),
+        package: package().into(),
+        others: Default::default(),
+        serving: Serving::Honestly,
+        seed: 1,
+        speed: 1,
+    };
+    let offered = server.offer(offer).unwrap();
+    let bench = Bench {
+        server,
+        offered,
+        reports,
+    };
+    let broken = crate::parts::get(&bench, None);
+    assert!(broken.bytes.is_empty());
+    let trouble = bench.wait_for(|seen| match seen {
+        Seen::Trouble(trouble) => Some(trouble),
+        _ => None,
+    });
+    assert_eq!(trouble, "the package server broke in connection 1");
+    // There is one place, so it must have been given back.
+    assert!(crate::parts::get(&bench, None).body() == package());
+    let ended = Instant::now();
+    bench.server.withdraw(&bench.offered).unwrap();
+    assert!(ended.elapsed() < Duration::from_secs(4));
+}
+
 #[test]
 fn as_many_bytes_a_day_and_no_more() {
     use harness::package_server::{Limits, Seen, Serving};

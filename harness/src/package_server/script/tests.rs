@@ -56,6 +56,21 @@ fn an_empty_plan_is_an_honest_reply() {
     assert!(script.is_honest(b"0123456789", 0, 10));
 }
 
+#[test]
+fn a_short_answer_is_said_in_one_breath() {
+    let script = script(&WirePlan::default(), b"0123456789");
+    assert_eq!(script.moves.len(), 1, "{:?}", script.moves);
+}
+
+#[test]
+fn a_long_body_is_not_copied_behind_its_head() {
+    let body = vec![7; 300_000];
+    let script = script(&WirePlan::default(), &body);
+    let lengths: Vec<_> = script.said().map(Bytes::len).collect();
+    assert_eq!(lengths.len(), 2, "{lengths:?}");
+    assert_eq!(lengths[1], 300_000);
+}
+
 #[rstest]
 #[case("body = [{ at = 3, zero = 2 }]", r"012\x00\x0056789")]
 #[case("body = [{ at = -2, ones = 9 }]", r"01234567\xff\xff")]
