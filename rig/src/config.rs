@@ -217,7 +217,7 @@ pub struct GpioPin {
     pub line: u8,
     /// The level that asserts it.
     pub active: Level,
-    /// Its pull.
+    /// Its pull; inputs only.
     pub bias: Bias,
 }
 

@@ -17,11 +17,9 @@ pub mod written;
 use std::io;
 use std::time::Duration;
 
-use self::config::{Bench, InputLine, OutputLine, RealBench, RigFile, VirtualBench};
+use self::config::{Bench, OutputLine, PulsedLine, RealBench, RigFile, VirtualBench};
 use self::console::{Console, ConsoleError};
-use self::line::{
-    CommandLine, Driver, FileLine, Line, LineError, LineErrorKind, VirtualDriver, VirtualLine,
-};
+use self::line::{Claim, Line, LineError, VirtualDriver, VirtualLine};
 use self::lock::{LockError, RigLock};
 use self::virtual_module::{Settings, VirtualModule};
 
@@ -139,31 +137,26 @@ impl Rig {
     fn open_real(file: &RigFile, bench: &RealBench) -> Result<Self, RigError> {
         let lock = RigLock::take(&bench.console)?;
         let console = Console::open(&bench.console, file.baud.rate())?;
-        let output = |name, line: &OutputLine| output(line).map(|driver| Line::new(name, driver));
-        let claimed = |name, kind| LineError::new(name, kind);
-        let pulsed = |name: &'static str, line: &Option<config::PulsedLine>| {
-            line.as_ref()
-                .map(|p| output(name, &p.line).map_err(|kind| claimed(name, kind)))
-                .transpose()
+        let output = |name, line: &OutputLine| Line::output(name, line, Claim::Released);
+        let pulsed = |name, line: &Option<PulsedLine>| {
+            line.as_ref().map(|p| output(name, &p.line)).transpose()
         };
         Ok(Self {
             console,
             baud: file.baud.rate(),
-            supply: output("supply", &bench.supply).map_err(|kind| claimed("supply", kind))?,
+            supply: output("supply", &bench.supply)?,
             pwrkey: pulsed("pwrkey", &bench.pwrkey)?,
             reset: pulsed("reset", &bench.reset)?,
             console_enable: bench
                 .console_enable
                 .as_ref()
                 .map(|line| output("console_enable", line))
-                .transpose()
-                .map_err(|kind| claimed("console_enable", kind))?,
+                .transpose()?,
             power_good: bench
                 .power_good
                 .as_ref()
-                .map(|line| input(line).map(|driver| Line::new("power_good", driver)))
-                .transpose()
-                .map_err(|kind| claimed("power_good", kind))?,
+                .map(|line| Line::input("power_good", line))
+                .transpose()?,
             timing: Timing {
                 vbat_stable: VBAT_STABLE,
                 pwrkey_pulse: bench.pwrkey.as_ref().map_or(NO_PULSE, |p| p.pulse),
@@ -174,23 +167,5 @@ impl Rig {
             module: None,
             _lock: Some(lock),
         })
-    }
-}
-
-fn output(line: &OutputLine) -> Result<Box<dyn Driver>, LineErrorKind> {
-    match line {
-        OutputLine::Command { on, off } => Ok(Box::new(CommandLine::new(on, off, &[]))),
-        OutputLine::File(file) => Ok(Box::new(FileLine::new(&file.path, &file.on, &file.off))),
-        OutputLine::Rppal(_) => Err(LineErrorKind::no_driver("rppal")),
-        OutputLine::Gpiochip { .. } => Err(LineErrorKind::no_driver("gpiochip")),
-    }
-}
-
-fn input(line: &InputLine) -> Result<Box<dyn Driver>, LineErrorKind> {
-    match line {
-        InputLine::Command { read } => Ok(Box::new(CommandLine::new(&[], &[], read))),
-        InputLine::File(file) => Ok(Box::new(FileLine::new(&file.path, &file.on, &file.off))),
-        InputLine::Rppal(_) => Err(LineErrorKind::no_driver("rppal")),
-        InputLine::Gpiochip { .. } => Err(LineErrorKind::no_driver("gpiochip")),
     }
 }

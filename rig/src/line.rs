@@ -3,14 +3,28 @@
 //! We say assert and release, never high and low: what level that is on the wire is the
 //! driver's affair, and stands in the rig file.
 
+#[cfg(target_os = "linux")]
+mod chip;
 mod command;
 mod file;
+#[cfg(target_os = "linux")]
+mod gpio_error;
+#[cfg(target_os = "linux")]
+pub mod gpiochip;
+#[cfg(target_os = "linux")]
+mod holder;
+#[cfg(target_os = "linux")]
+pub mod rppal;
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
 pub use self::command::CommandLine;
 pub use self::file::FileLine;
+#[cfg(target_os = "linux")]
+pub use self::gpio_error::GpioError;
+use crate::config::{InputLine, OutputLine};
 use crate::virtual_module::Lines as VirtualLines;
 
 /// What switches a line. One implementation a driver.
@@ -20,6 +34,24 @@ pub trait Driver: fmt::Debug + Send {
 
     /// What the line is now; `None` where this driver cannot know.
     fn read(&mut self) -> Result<Option<bool>, LineErrorKind>;
+
+    /// What keeps the line driven when this process ends, if another one holds it too: the
+    /// kernel's line request, of the `gpiochip` driver alone.
+    fn request(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+/// What becomes of a wire when we take it as an output.
+///
+/// Taking VBAT as [`Claim::Released`] is a cut: a module that is powered goes off, whatever it was
+/// doing. `file` and `command` lines are not touched until they are first driven, either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is released from the first moment, and was never asserted by us.
+    Released,
+    /// It stays at the level that it has: for whoever takes over from another process.
+    AsIs,
 }
 
 /// A line with its name on the rig.
@@ -34,6 +66,47 @@ impl Line {
     #[must_use]
     pub fn new(name: &'static str, driver: Box<dyn Driver>) -> Self {
         Self { name, driver }
+    }
+
+    /// Takes an output of a rig file.
+    pub fn output(name: &'static str, line: &OutputLine, claim: Claim) -> Result<Self, LineError> {
+        let driver = match line {
+            OutputLine::Command { on, off } => Ok(boxed(CommandLine::new(on, off, &[]))),
+            OutputLine::File(file) => Ok(boxed(FileLine::new(&file.path, &file.on, &file.off))),
+            #[cfg(target_os = "linux")]
+            OutputLine::Rppal(pin) => rppal::RppalOutput::claim(pin, claim).map(boxed),
+            #[cfg(target_os = "linux")]
+            OutputLine::Gpiochip { chip, pin } => {
+                gpiochip::GpiochipLine::output(name, chip, pin, claim).map(boxed)
+            }
+            #[cfg(not(target_os = "linux"))]
+            OutputLine::Rppal(_) | OutputLine::Gpiochip { .. } => {
+                let _ = claim;
+                Err(LineErrorKind::NotLinux)
+            }
+        };
+        driver
+            .map(|driver| Self::new(name, driver))
+            .map_err(|kind| LineError::new(name, kind))
+    }
+
+    /// Takes an input of a rig file.
+    pub fn input(name: &'static str, line: &InputLine) -> Result<Self, LineError> {
+        let driver = match line {
+            InputLine::Command { read } => Ok(boxed(CommandLine::new(&[], &[], read))),
+            InputLine::File(file) => Ok(boxed(FileLine::new(&file.path, &file.on, &file.off))),
+            #[cfg(target_os = "linux")]
+            InputLine::Rppal(pin) => rppal::RppalInput::claim(pin).map(boxed),
+            #[cfg(target_os = "linux")]
+            InputLine::Gpiochip { chip, pin } => {
+                gpiochip::GpiochipLine::input(name, chip, pin).map(boxed)
+            }
+            #[cfg(not(target_os = "linux"))]
+            InputLine::Rppal(_) | InputLine::Gpiochip { .. } => Err(LineErrorKind::NotLinux),
+        };
+        driver
+            .map(|driver| Self::new(name, driver))
+            .map_err(|kind| LineError::new(name, kind))
     }
 
     /// The name on the rig.
@@ -61,9 +134,20 @@ impl Line {
         self.driver.read().map_err(|kind| self.error(kind))
     }
 
+    /// The kernel's line request behind it, to be shared with another process; `None` where
+    /// there is no such thing, and the line stays as it is when its process ends.
+    #[must_use]
+    pub fn request(&self) -> Option<BorrowedFd<'_>> {
+        self.driver.request()
+    }
+
     fn error(&self, kind: LineErrorKind) -> LineError {
         LineError::new(self.name, kind)
     }
+}
+
+fn boxed(driver: impl Driver + 'static) -> Box<dyn Driver> {
+    Box::new(driver)
 }
 
 /// Which line, and what went wrong with it.
@@ -146,21 +230,17 @@ pub enum LineErrorKind {
         /// The key that is missing.
         key: &'static str,
     },
-    /// This version cannot drive such a line.
-    #[error("no driver `{driver}` in this version: `command` and `file` can stand in for it")]
-    NoDriver {
-        /// Its name in the rig file.
-        driver: &'static str,
-    },
+    /// A GPIO line cannot be had, driven or read.
+    #[cfg(target_os = "linux")]
+    #[error(transparent)]
+    Gpio(#[from] GpioError),
+    /// GPIO lines are Linux's.
+    #[cfg(not(target_os = "linux"))]
+    #[error("`gpiochip` and `rppal` are Linux's: `command` and `file` can stand in for them")]
+    NotLinux,
     /// An input was to be driven.
     #[error("it is an input: the module drives it")]
     Input,
-}
-
-impl LineErrorKind {
-    pub(crate) fn no_driver(driver: &'static str) -> Self {
-        Self::NoDriver { driver }
-    }
 }
 
 /// A line of the virtual module.

@@ -294,7 +294,14 @@ impl Reader<'_> {
             ("chip", span(span_of(&form.chip), driver == Gpiochip)),
             ("line", span(span_of(&form.line), gpio)),
             ("active", span(span_of(&form.active), heeds_active(form))),
-            ("bias", span(span_of(&form.bias), gpio)),
+            // `rppal` has no pull for a pin that is driven.
+            (
+                "bias",
+                span(
+                    span_of(&form.bias),
+                    driver == Gpiochip || (driver == Rppal && role.is_input()),
+                ),
+            ),
             (
                 "drive",
                 span(span_of(&form.drive), driver == Gpiochip && !role.is_input()),
