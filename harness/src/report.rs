@@ -13,6 +13,7 @@ use dfota::timeline::Entry;
 use dfota::verdict::{Finding, Judgement, Verdict};
 use rig::config::RigFile;
 
+use crate::runner::identity::Met;
 use crate::runner::{Run, accepted_dir};
 use crate::scenario::{Case, RightVerdict};
 use crate::snapshot::{self, About, Comparison};
@@ -44,6 +45,8 @@ pub struct Finished {
     pub took: Duration,
     /// Whether the module was a virtual one.
     pub is_virtual: bool,
+    /// Who the module is; `None` where it was not asked, or did not answer.
+    pub module: Option<Met>,
     /// The run's seed.
     pub seed: u64,
     /// Whether a right judge says `fail`: a defect was planted.
@@ -65,6 +68,7 @@ impl Finished {
             folder,
             took: Duration::ZERO,
             is_virtual: false,
+            module: None,
             seed: 0,
             right_verdict_is_fail: case.scenario.right_verdict == RightVerdict::Fail,
         }
@@ -112,8 +116,9 @@ impl Finished {
         }
     }
 
-    pub(crate) fn with(self, run: &Run, took: Duration) -> Self {
+    pub(crate) fn with(self, run: &Run, module: Option<Met>, took: Duration) -> Self {
         Self {
+            module,
             took,
             is_virtual: run.rig.is_virtual(),
             seed: run.seed,

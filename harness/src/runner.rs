@@ -6,11 +6,13 @@
 //! other; virtual modules are as many as there are jobs.
 
 mod case;
+pub(crate) mod identity;
 mod inbox;
 mod moves;
 pub mod reaction;
 mod session;
 
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -27,6 +29,7 @@ use rig::{Rig, RigError};
 
 use self::case::Around;
 pub(crate) use self::case::HOLD_FOR_END;
+use self::identity::{Memory, Met};
 use self::inbox::Inbox;
 use self::session::{Over, Session, Stop};
 use crate::evidence::RunFolder;
@@ -59,6 +62,8 @@ pub trait Observer: Sync {
     fn begins(&self, case: &Case);
     /// Something happened in a case.
     fn happened(&self, case: &Case, entry: &Entry, monitor: &Monitor);
+    /// Something is odd that is no finding.
+    fn warns(&self, case: &Case, what: &str);
     /// A case is over.
     fn over(&self, finished: &Finished);
 }
@@ -190,6 +195,8 @@ impl Run {
             .write_text("scenario.toml", &case.scenario.source)
             .map_err(evidence)?;
         let brief = self.brief(case);
+        let memory = self.memory();
+        let met = RefCell::new(None);
         let finished = match self.why_skipped(&table.rig, case) {
             Some(why) => Finished::skipped(case, brief, why, case_folder.path().to_owned()),
             None => {
@@ -211,6 +218,14 @@ impl Run {
                     package: self.package(case),
                     public: (&table.public.0, table.public.1),
                     seed: self.seed,
+                    wanted: &self.rig.module,
+                    met: &|module| {
+                        let module = Met::now(module, memory.as_ref());
+                        if let Some(warning) = module.warning() {
+                            observer.warns(case, &warning);
+                        }
+                        met.replace(Some(module));
+                    },
                 };
                 let over = case::run(&mut session, &around).and_then(|()| session.over());
                 match over {
@@ -220,7 +235,7 @@ impl Run {
                 }
             }
         };
-        let finished = finished.with(self, started.elapsed());
+        let finished = finished.with(self, met.into_inner(), started.elapsed());
         finished.write().map_err(evidence)?;
         observer.over(&finished);
         Ok(finished)
@@ -242,6 +257,14 @@ impl Run {
             over.timeline,
             over.folder.path().to_owned(),
         ))
+    }
+
+    /// What this bench remembers of its module; a virtual one is made anew for each case.
+    fn memory(&self) -> Option<Memory> {
+        match &self.rig.bench {
+            Bench::Virtual(_) => None,
+            Bench::Real(bench) => Some(Memory::of(&bench.console)),
+        }
     }
 
     fn package(&self, case: &Case) -> Option<&Package> {

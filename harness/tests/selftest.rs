@@ -24,6 +24,7 @@ struct Quiet;
 impl Observer for Quiet {
     fn begins(&self, _: &Case) {}
     fn happened(&self, _: &Case, _: &Entry, _: &Monitor) {}
+    fn warns(&self, _: &Case, _: &str) {}
     fn over(&self, _: &Finished) {}
 }
 

@@ -48,15 +48,23 @@ pub fn state_dir() -> PathBuf {
         .unwrap_or_else(|| std::env::temp_dir().join("hil"))
 }
 
-/// A file name that two paths share only if they are the same tty: links are followed, and
-/// what a file name cannot hold is spelled in hexadecimal.
+/// A file name for what must not be done twice at a time: two paths share it if they are the
+/// same tty now, for links are followed.
 #[must_use]
 pub fn rig_name(console: &Path) -> String {
-    let real = console
-        .canonicalize()
-        .unwrap_or_else(|_| console.to_owned());
+    let real = console.canonicalize();
+    bench_name(real.as_deref().unwrap_or(console))
+}
+
+/// A file name for what outlives a run: the console as the rig file names it. The tty that a
+/// link leads to can be another one when its adapter is plugged in again. What a file name
+/// cannot hold is spelled in hexadecimal.
+#[must_use]
+pub fn bench_name(console: &Path) -> String {
+    let whole = std::path::absolute(console);
+    let whole = whole.as_deref().unwrap_or(console);
     let mut name = String::new();
-    for byte in real.as_os_str().as_encoded_bytes() {
+    for byte in whole.as_os_str().as_encoded_bytes() {
         match byte {
             b'/' if name.is_empty() => {}
             b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'.' => name.push(char::from(*byte)),
@@ -127,5 +135,6 @@ mod tests {
         std::os::unix::fs::symlink(&tty, &link).unwrap();
         assert_eq!(rig_name(&link), rig_name(&tty));
         assert_ne!(rig_name(&link), rig_name(dir.path()));
+        assert_ne!(bench_name(&link), bench_name(&tty));
     }
 }

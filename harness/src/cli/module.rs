@@ -17,6 +17,9 @@ use crate::report::chain;
 /// rig file's `file` lines, for one.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
+    /// Its IMEI: 15 digits.
+    #[arg(long, value_name = "DIGITS", value_parser = imei)]
+    imei: Option<String>,
     /// Its lawful manners.
     #[arg(long, default_value_t)]
     personality: Personality,
@@ -55,6 +58,13 @@ pub(super) struct Arguments {
     seed: u64,
 }
 
+fn imei(text: &str) -> Result<String, &'static str> {
+    let is_imei = text.len() == 15 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_imei
+        .then(|| text.to_owned())
+        .ok_or("an IMEI has 15 digits")
+}
+
 pub(super) fn module(arguments: &Arguments) -> ExitCode {
     match try_module(arguments) {
         Ok(code) => code,
@@ -76,6 +86,7 @@ fn try_module(arguments: &Arguments) -> Result<ExitCode, Failure> {
             registered: !arguments.unregistered,
             defects: arguments.defect.clone(),
             seed: arguments.seed,
+            imei: arguments.imei.clone().unwrap_or(defaults.imei),
             ..defaults
         },
         link: arguments.link.clone(),

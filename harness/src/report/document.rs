@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Finished;
 use crate::coverage::Coverage;
 use crate::evidence;
+use crate::runner::identity::Met;
 use crate::snapshot::Comparison;
 
 /// `verdict.json`.
@@ -33,6 +34,9 @@ pub struct VerdictDocument {
     pub firmware: FirmwareDocument,
     pub package_sha256: Option<String>,
     pub r#virtual: bool,
+    /// Who the module is; `null` where it was not asked, or did not answer.
+    #[serde(default)]
+    pub module: Option<Met>,
     /// A case is never tried again by itself.
     pub attempt: u32,
     pub seed: u64,
@@ -157,6 +161,7 @@ impl From<&Finished> for VerdictDocument {
             }),
             package_sha256: finished.brief.package.as_ref().map(|p| p.sha256.clone()),
             r#virtual: finished.is_virtual,
+            module: finished.module.clone(),
             attempt: 1,
             seed: finished.seed,
             seconds: finished.took.as_secs_f64(),

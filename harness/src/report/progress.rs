@@ -147,6 +147,12 @@ impl Observer for Progress {
         }
     }
 
+    fn warns(&self, case: &Case, what: &str) {
+        let mut state = self.state();
+        Self::wipe(&mut state);
+        let _ = writeln!(std::io::stderr(), "warning: {}: {what}", case.id);
+    }
+
     fn over(&self, finished: &Finished) {
         let mut state = self.state();
         Self::wipe(&mut state);

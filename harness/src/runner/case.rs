@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use dfota::monitor::Phase;
 use dfota::timeline::{Event, FaultLife, Purpose, Stage};
+use rig::config::ModuleFacts;
 
+use super::identity::Identity;
 use super::moves::{FORCED_UPDATE_WITHIN, Honest};
 use super::session::{Act, Awaited, Session, Stop};
 use crate::interrupt::Urgency;
@@ -35,7 +37,6 @@ const RATE_TURN: Duration = Duration::from_secs(8);
 const RATE_TURN_FLOOR: Duration = Duration::from_millis(500);
 
 /// What a case needs beside its session.
-#[derive(Debug)]
 pub(super) struct Around<'a> {
     /// The case.
     pub case: &'a Case,
@@ -49,6 +50,10 @@ pub(super) struct Around<'a> {
     pub public: (&'a str, u16),
     /// Every random choice comes from it.
     pub seed: u64,
+    /// Which module the rig file demands.
+    pub wanted: &'a ModuleFacts,
+    /// Told who the module is, as soon as that is known.
+    pub met: &'a dyn Fn(&Identity),
 }
 
 /// Runs a case to its end, whatever that is; only a broken harness or rig gives up earlier, and
@@ -118,12 +123,17 @@ fn stages(session: &mut Session<'_>, around: &Around<'_>) -> Result<(), Stop> {
     restore_console(session, around)
 }
 
-/// From any state to: off, right rate, base version, known identity. `false`: it cannot be had,
+/// From any state to: known identity, right rate, base version, off. `false`: it cannot be had,
 /// and the judge says why.
 fn prepare(session: &mut Session<'_>, around: &Around<'_>) -> Result<bool, Stop> {
     session.power_off()?;
     session.power_on()?;
     if !answers_at_some_rate(session)? {
+        return Ok(false);
+    }
+    let module = session.identify()?;
+    (around.met)(&module);
+    if !session.is_the_one(around.wanted, &module)? {
         return Ok(false);
     }
     set_console(session, around.case.scenario.console)?;
