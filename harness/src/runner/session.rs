@@ -107,6 +107,8 @@ pub(super) struct Session<'a> {
     splitter: Splitter,
     understanding: Understanding,
     bytes_read: usize,
+    /// What the last read brought.
+    chunk: Box<[u8; CHUNK_LEN_MAX]>,
     /// Entries before this are behind the last expectation that was met.
     cursor: usize,
     /// The last expectation was met by a line that had not ended yet.
@@ -162,6 +164,7 @@ impl<'a> Session<'a> {
             splitter: Splitter::default(),
             understanding: Understanding::default(),
             bytes_read: 0,
+            chunk: Box::new([0; CHUNK_LEN_MAX]),
             cursor: 0,
             met_by_unfinished: false,
             trigger: None,
@@ -387,8 +390,7 @@ impl<'a> Session<'a> {
         &mut self,
         sought: Option<(&Expectation, Option<&Act>)>,
     ) -> Result<Option<Awaited>, Stop> {
-        let mut chunk = [0; CHUNK_LEN_MAX];
-        let n = self.rig.console.read(&mut chunk)?;
+        let n = self.rig.console.read(&mut self.chunk)?;
         let at = self.now();
         if n == 0 {
             return Ok(None);
@@ -396,7 +398,15 @@ impl<'a> Session<'a> {
         if let Some(what) = self.flooded_by(n) {
             return Err(Stop::Flood(what));
         }
-        let lines = self.splitter.push(at, &chunk[..n]);
+        let mut acted = None;
+        // A command is not sent before the lines that came ahead of it are understood.
+        if let Some((expectation, Some(act @ (Act::Cut | Act::Assert(_))))) = sought
+            && self.splitter.pending().is_empty()
+            && expectation.met_at_once(&self.chunk[..n])
+        {
+            acted = Some((act, self.act(act)?));
+        }
+        let lines = self.splitter.push(at, &self.chunk[..n]);
         let mut found = None;
         let mut heard = Vec::with_capacity(lines.len());
         for line in lines {
@@ -425,12 +435,12 @@ impl<'a> Session<'a> {
             found = Some((heard.len(), Awaited::Came));
             unfinished = true;
         }
-        let acted = match (&found, sought) {
-            (Some((_, Awaited::Came)), Some((_, Some(act)))) => Some((act, self.act(act)?)),
-            _ => None,
-        };
+        if let (Some((_, Awaited::Came)), Some((_, Some(act))), None) = (&found, sought, &acted) {
+            acted = Some((act, self.act(act)?));
+        }
 
-        self.folder.wire(at, What::Chunk(chunk[..n].to_vec()))?;
+        self.folder
+            .wire(at, What::Chunk(self.chunk[..n].to_vec()))?;
         self.bytes_read += n;
         // What the server had seen by now stands before what the module says of it.
         self.take_reports()?;
@@ -558,7 +568,6 @@ impl<'a> Session<'a> {
         };
         self.folder.wire(acted, What::Event(off.clone()))?;
         let quiet = acted + IN_FLIGHT;
-        let mut chunk = [0; CHUNK_LEN_MAX];
         loop {
             let left = quiet.saturating_sub(self.now());
             if left.is_zero() {
@@ -571,14 +580,15 @@ impl<'a> Session<'a> {
             if !woken.console {
                 continue;
             }
-            let n = self.rig.console.read(&mut chunk)?;
+            let n = self.rig.console.read(&mut self.chunk)?;
             if self.flooded_by(n).is_some() {
                 continue; // that it floods is said by then, and its power goes all the same
             }
             let at = self.now();
-            self.folder.wire(at, What::Chunk(chunk[..n].to_vec()))?;
+            self.folder
+                .wire(at, What::Chunk(self.chunk[..n].to_vec()))?;
             self.bytes_read += n;
-            for line in self.splitter.push(at, &chunk[..n]) {
+            for line in self.splitter.push(at, &self.chunk[..n]) {
                 self.received(line, Some(acted))?;
             }
         }

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use dfota::message::{BootText, FinalResult, Message};
 use dfota::monitor::Phase;
-use dfota::urc::{FotaUrc, Urc};
+use dfota::urc::{self, FotaUrc, Urc};
 
 use super::{Awaited, Expectation};
 
@@ -169,6 +169,22 @@ impl Expectation {
         }
     }
 
+    /// Whether bytes that begin with a new line meet this at once, by a message that is decided
+    /// before its line is looked at further. Nothing is copied: all that this costs stands between
+    /// the module's word and the answer to it. `false` says only that it takes a closer look.
+    pub fn met_at_once(&self, bytes: &[u8]) -> bool {
+        let lines = bytes.split(|byte| matches!(byte, b'\r' | b'\n'));
+        for line in lines.filter(|line| !line.is_empty()) {
+            match urc::decided(line) {
+                Some(message) if self.met_by(&message, None) => return true,
+                Some(message) if !self.ruled_out_by(&message) => {}
+                // Another line may be a result that rules it out.
+                _ => return false,
+            }
+        }
+        false
+    }
+
     /// Whether what was awaited can no longer come after this message, so that waiting on is
     /// vain: another final result than any of those awaited; a failed download (no END
     /// follows it); an END.
@@ -315,6 +331,23 @@ mod tests {
             within: Duration::from_secs(1),
             text: patterns.join(" or "),
         }
+    }
+
+    const AT_36: &str = "\r\n+QIND: \"FOTA\",\"UPDATING\",36%,1,1\r\n";
+    const AT_37: &str = "\r\n+QIND: \"FOTA\",\"UPDATING\",37%,1,1\r\n";
+    const ENDED: &str = "+QIND: \"FOTA\",\"END\",0\r\n";
+
+    #[rstest]
+    #[case::whole(&[AT_37], true)]
+    #[case::after_one_that_is_not(&[AT_36, AT_37], true)]
+    #[case::as_far_as_it_decides(&[AT_36, &AT_37[..30]], true)]
+    #[case::one_byte_less_is_370_yet(&[AT_36, &AT_37[..29]], false)]
+    #[case::not_after_what_rules_it_out(&[ENDED, AT_37], false)]
+    #[case::not_after_a_line_that_takes_a_closer_look(&["OK\r\n", AT_37], false)]
+    #[case::nothing(&[], false)]
+    fn some_bytes_meet_it_at_once(#[case] bytes: &[&str], #[case] met: bool) {
+        let expectation = expectation(&["FOTA UPDATING >= 37"]);
+        assert_eq!(expectation.met_at_once(bytes.concat().as_bytes()), met);
     }
 
     #[rstest]
