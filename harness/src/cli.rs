@@ -3,6 +3,7 @@
 //! Standard output has what was asked for, standard error everything else.
 
 mod coverage;
+mod doctor;
 mod judge;
 mod list;
 mod module;
@@ -44,6 +45,8 @@ enum Command {
     Coverage(coverage::Arguments),
     /// Tries each defect that the virtual module can have: is it caught, and by the right rule?
     Selftest(selftest::Arguments),
+    /// Proves that a bench can do what its rig file claims, step by step.
+    Doctor(doctor::Arguments),
     /// Runs the virtual module alone, on a pty.
     Module(module::Arguments),
     /// Runs the package server alone, with a plan of faults.
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Rules(arguments) => rules::rules(&arguments),
         Command::Coverage(arguments) => coverage::coverage(&arguments),
         Command::Selftest(arguments) => selftest::selftest(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Module(arguments) => module::module(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Package(arguments) => package::package(&arguments),

@@ -21,6 +21,7 @@ pub mod runner;
 pub mod waker;
 
 pub mod coverage;
+pub mod doctor;
 pub mod evidence;
 pub mod replay;
 pub mod report;

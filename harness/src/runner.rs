@@ -6,6 +6,7 @@
 //! other; virtual modules are as many as there are jobs.
 
 mod case;
+pub mod examine;
 pub(crate) mod identity;
 mod inbox;
 mod moves;
@@ -338,25 +339,38 @@ impl Run {
         let wanted = &case.virtual_module;
         let mut defects = self.defects.clone();
         defects.extend(wanted.defects.iter().copied());
-        let defaults = Settings::default();
+        let factory = factory_settings(&self.rig);
         Settings {
             personality: wanted.personality.unwrap_or(bench.personality),
-            speed: bench.speed,
-            imei: self.rig.module.imei.clone().unwrap_or(defaults.imei),
             image: self
                 .package(case)
                 .and_then(|package| self.packages.firmware(&package.base))
-                .map_or(defaults.image, |firmware| firmware.image.to_vec()),
-            // As the rig file says; a scenario that wants it otherwise has it set like on a bench.
-            console: match self.rig.baud {
-                Baud::Auto => Rate::Auto,
-                Baud::Fixed(rate) => Rate::Fixed(rate),
-            },
+                .map_or(factory.image, |firmware| firmware.image.to_vec()),
             registered: wanted.registered,
             defects,
             seed: self.seed,
-            flash: defaults.flash,
+            ..factory
         }
+    }
+}
+
+/// The virtual module of a rig file as it left the factory; no more than that for a real one.
+#[must_use]
+pub fn factory_settings(rig: &RigFile) -> Settings {
+    let defaults = Settings::default();
+    let Bench::Virtual(bench) = &rig.bench else {
+        return defaults;
+    };
+    Settings {
+        personality: bench.personality,
+        speed: bench.speed,
+        imei: rig.module.imei.clone().unwrap_or(defaults.imei),
+        // As the rig file says; a scenario that wants it otherwise has it set like on a bench.
+        console: match rig.baud {
+            Baud::Auto => Rate::Auto,
+            Baud::Fixed(rate) => Rate::Fixed(rate),
+        },
+        ..defaults
     }
 }
 

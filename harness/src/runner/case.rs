@@ -26,7 +26,7 @@ use crate::scenario::{
 pub(crate) const HOLD_FOR_END: Duration = Duration::from_secs(10 * 60);
 
 /// Rates that a module may have been fixed to, likeliest first (AT manual, `AT+IPR=?`).
-const FIXED_RATES: [u32; 8] = [
+pub(super) const FIXED_RATES: [u32; 8] = [
     115_200, 9_600, 57_600, 38_400, 19_200, 4_800, 230_400, 460_800,
 ];
 /// How long a module is listened to before the power is taken that ends a case.

@@ -64,7 +64,7 @@ impl Session<'_> {
 }
 
 /// What was wanted and what is there instead, if it is another module.
-fn refusal(wanted: &ModuleFacts, found: &Identity) -> Option<(String, String)> {
+pub(super) fn refusal(wanted: &ModuleFacts, found: &Identity) -> Option<(String, String)> {
     let (wanted, found) = match (&wanted.imei, &found.imei, wanted.model, &found.model) {
         (Some(wanted), Some(found), _, _) if wanted != found => (
             format!("the module with the IMEI {wanted}"),

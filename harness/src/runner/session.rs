@@ -206,6 +206,11 @@ impl<'a> Session<'a> {
         self.bytes_read > 0
     }
 
+    /// Bytes that the module has said in this case.
+    pub(super) fn bytes_read(&self) -> usize {
+        self.bytes_read
+    }
+
     /// That a virtual module's thread ended is not a module's silence.
     pub(super) fn check_alive(&self) -> Result<(), Stop> {
         if self.rig.is_alive() {

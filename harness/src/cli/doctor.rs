@@ -1,0 +1,111 @@
+//! `hil doctor`.
+
+use std::path::{Path, PathBuf};
+
+use rig::config::RigFile;
+use rig::virtual_module::{Defect, Settings};
+
+use super::{Failure, Format, colors_on_stdout, print, print_json};
+use crate::doctor::{self, Examination, kept};
+use crate::evidence::{RunFolder, write_whole};
+use crate::exit_code::ExitCode;
+use crate::interrupt::Interrupt;
+use crate::runner::{examine, factory_settings};
+
+/// Exit codes are those of `hil run`: 0 when every step that applies passed, 105 when one failed,
+/// 106 when none failed and not all were run.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The bench; the virtual module where none is given.
+    #[arg(long, env = "HIL_RIG", value_name = "FILE")]
+    rig: Option<PathBuf>,
+    /// What standard output has.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Writes the steps as JUnit XML, too.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Where examinations leave their folders.
+    #[arg(long, value_name = "DIR", default_value = "target/evidence")]
+    evidence: PathBuf,
+    /// Plants a defect in the virtual rig (`H01`): the examination must then fail.
+    #[arg(long, value_name = "ID")]
+    defect: Vec<Defect>,
+}
+
+pub(super) fn doctor(arguments: &Arguments) -> ExitCode {
+    match try_doctor(arguments) {
+        Ok(code) => code,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn try_doctor(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let rig = match &arguments.rig {
+        Some(path) => RigFile::load(path).map_err(|e| Failure::mistake(&e))?,
+        None => RigFile::virtual_default(),
+    };
+    if !arguments.defect.is_empty() && !rig.is_virtual() {
+        return Err(Failure::said(
+            ExitCode::Usage,
+            "only the virtual module takes `--defect`",
+        ));
+    }
+    let folder = RunFolder::create(&arguments.evidence, &super::now())
+        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    let human = arguments.format == Format::Human;
+    if human {
+        print(&doctor::heading(&rig.source.path.display().to_string()));
+    }
+    let settings = Settings {
+        defects: arguments.defect.clone(),
+        ..factory_settings(&rig)
+    };
+    let examination = examine(&rig, settings, &folder, &interrupt, human)?;
+    if let Some(path) = &arguments.junit {
+        write_junit(path, &examination)?;
+    }
+    if human {
+        print(&doctor::end(&examination, folder.path()));
+    } else {
+        print_json(&examination)?;
+    }
+    Ok(examination.verdict.exit_code())
+}
+
+/// Examines a rig, tells a person each step where one reads, and keeps what came of it: with the
+/// run, and for the runs to come.
+pub(super) fn examine(
+    rig: &RigFile,
+    settings: Settings,
+    folder: &RunFolder,
+    interrupt: &Interrupt,
+    human: bool,
+) -> Result<Examination, Failure> {
+    let planted = !settings.defects.is_empty();
+    let mut tell = |step: &doctor::Step| {
+        if human {
+            print(&doctor::step(step, colors_on_stdout()));
+        }
+    };
+    let examination = examine::examine(rig, settings, folder, interrupt, &mut tell)
+        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    folder
+        .write("doctor.json", &examination)
+        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    if !planted {
+        kept::keep(rig, &examination).map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    }
+    Ok(examination)
+}
+
+fn write_junit(path: &Path, examination: &Examination) -> Result<(), Failure> {
+    let xml = doctor::junit(examination).map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    write_whole(path, xml.as_bytes()).map_err(|e| {
+        Failure::said(
+            ExitCode::Broken,
+            format!("cannot write `{}`: {e}", path.display()),
+        )
+    })
+}

@@ -1,0 +1,329 @@
+//! Whether off is off, and for how long it has to be.
+
+use std::time::{Duration, Instant};
+
+use dfota::timeline::{Pin, Power};
+
+use super::super::session::{Awaited, Stop};
+use super::life::Life;
+use super::{Examiner, failed, human, measured, ms, passed, skipped};
+use crate::doctor::{Look, Outcome};
+
+/// How long a module is watched without power, at least, in its own time.
+const WATCHED: Duration = Duration::from_secs(5);
+/// And in ours.
+const WATCHED_FLOOR: Duration = Duration::from_millis(300);
+/// How often a falling rail is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// How long a rail may take to fall before it is given up, in multiples of `off_for`.
+const GIVEN_UP_AFTER: u32 = 10;
+
+/// How often a fall is watched that nobody looked at in time.
+const FALL_TRIES: usize = 3;
+
+/// A rail after its power was taken, in the module's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fall {
+    /// When it was last seen up; zero where it never was.
+    up_at: Duration,
+    /// When it was first seen down; `None`: it was given up.
+    down_at: Option<Duration>,
+}
+
+impl Fall {
+    /// Whether it took longer than this; `None` where nobody looked at the right time.
+    fn is_longer_than(self, off_for: Duration) -> Option<bool> {
+        if self.up_at >= off_for {
+            Some(true)
+        } else if self.down_at.is_some_and(|down| down <= off_for) {
+            Some(false)
+        } else {
+            None
+        }
+    }
+}
+
+/// What was seen of a module without power.
+#[derive(Clone, Debug)]
+struct Unpowered {
+    life: Life,
+    rail: Option<bool>,
+}
+
+impl Unpowered {
+    fn is_off(&self) -> bool {
+        !self.life.is_there() && self.rail != Some(true)
+    }
+
+    fn words(&self) -> String {
+        let rail = match self.rail {
+            Some(true) => ", rail up",
+            Some(false) => ", rail down",
+            None => "",
+        };
+        format!("{}{rail}", self.life)
+    }
+}
+
+impl Examiner<'_, '_> {
+    /// Off is off: silent though it is asked, and its rail down; also while our TX is driven,
+    /// which can feed a module through its RXD.
+    pub(super) fn off(&mut self) -> Result<Outcome, Stop> {
+        let gated = self.session.rig.console_enable.is_some();
+        let released = match gated {
+            true => Some(self.unpowered(Some(false))?),
+            false => None,
+        };
+        let driven = self.unpowered(gated.then_some(true))?;
+        let look = Look {
+            did: format!(
+                "took the power of a running module and asked it `AT` for {}{}",
+                human(self.watched()),
+                if gated {
+                    ", with console_enable released, and with it asserted"
+                } else {
+                    ", our TX connected"
+                }
+            ),
+            saw: match &released {
+                Some(released) => format!(
+                    "console_enable released: {}; asserted: {}",
+                    released.words(),
+                    driven.words()
+                ),
+                None => driven.words(),
+            },
+            expected: if gated {
+                "not a byte and the rail down, at least while console_enable is released"
+            } else {
+                "not a byte, and the rail down where it is sensed"
+            }
+            .to_owned(),
+            ..Look::default()
+        };
+        Ok(match (released, driven.is_off()) {
+            (None | Some(_), true) => passed(look),
+            (Some(released), false) if released.is_off() => passed(Look {
+                saw: format!(
+                    "{}: our TX feeds it, so console_enable is needed, and works",
+                    look.saw
+                ),
+                ..look
+            }),
+            (Some(_), false) => failed(
+                look,
+                [
+                    "VBAT at the module with the supply released. At 3.3 V the switch does not open",
+                    "at 1 V to 2.5 V something feeds it that console_enable does not cut: RESET_N or PWRKEY driven high, a shifter's pull-ups, a USB cable, a debugger",
+                    "`active` of [console_enable] in the rig file: the wrong way round, it connects our TX when it should cut it",
+                ],
+            ),
+            (None, false) => failed(
+                look,
+                [
+                    "VBAT at the module with the supply released. At 3.3 V the switch does not open",
+                    "at 1 V to 2.5 V it is fed through its UART: with our TX taken off, does it die? Then put a level shifter with an output enable between, and wire it as [console_enable]",
+                    "whether it is fed by anything else: RESET_N or PWRKEY driven high, a USB cable, a debugger",
+                ],
+            ),
+        })
+    }
+
+    /// How long a module without power is watched, in its own time.
+    fn watched(&self) -> Duration {
+        let ours = self
+            .session
+            .pace(WATCHED.max(self.session.rig.timing.off_for))
+            .max(WATCHED_FLOOR);
+        self.module_time(ours)
+    }
+
+    /// Takes the power of a running module, and asks it.
+    fn unpowered(&mut self, console_enabled: Option<bool>) -> Result<Unpowered, Stop> {
+        self.alive()?;
+        self.session.supply_off()?;
+        if let Some(enabled) = console_enabled {
+            self.session.set_pin(Pin::ConsoleEnable, enabled)?;
+        }
+        self.settle()?;
+        let mark = self.mark();
+        let ours = self.watched() / self.session.rig.speed;
+        let until = Instant::now() + ours;
+        let mut life = self.life(mark, ours)?;
+        // One that answers at once may still die: it is the end of the time that counts.
+        while life.answered && Instant::now() < until {
+            let mark = self.mark();
+            life = self.life(mark, until.saturating_duration_since(Instant::now()))?;
+        }
+        let rail = self.rail()?;
+        if console_enabled == Some(false) {
+            self.session.set_pin(Pin::ConsoleEnable, true)?;
+        }
+        Ok(Unpowered { life, rail })
+    }
+
+    /// Whether `off_for` is long enough, and how long it has to be.
+    pub(super) fn discharge(&mut self) -> Result<Outcome, Stop> {
+        if self.session.rig.power_good.is_some() {
+            self.rail_falls()
+        } else {
+            self.forgets()
+        }
+    }
+
+    /// With power_good: from the edge until the rail is down.
+    fn rail_falls(&mut self) -> Result<Outcome, Stop> {
+        let off_for = self.session.rig.timing.off_for;
+        let mut fall = self.fall()?;
+        for _ in 1..FALL_TRIES {
+            if fall.is_longer_than(off_for).is_some() {
+                break;
+            }
+            fall = self.fall()?;
+        }
+        let look = Look {
+            did: "took the power of a running module and watched power_good".to_owned(),
+            saw: match fall.down_at {
+                Some(down) => format!("the rail was down within {}", human(down)),
+                None => format!("the rail was still up after {}", human(fall.up_at)),
+            },
+            expected: format!("down within `off_for`, {}", human(off_for)),
+            measured: measured([
+                ("still_up_ms", ms(fall.up_at)),
+                ("down_within_ms", ms(fall.down_at.unwrap_or(fall.up_at))),
+                ("off_for_ms", ms(off_for)),
+            ]),
+        };
+        Ok(match (fall.is_longer_than(off_for), fall.down_at) {
+            (None, _) => Outcome::NotRun {
+                because: format!("this machine is too busy to look at the rail in time: {}", look.saw),
+            },
+            (Some(false), _) => passed(look),
+            (Some(true), Some(down)) => failed(
+                look,
+                [
+                    format!("`off_for` of [supply] in the rig file: {} or more", human(down * 2)),
+                    "or a bleeder across VBAT at the module, so that its capacitors are empty sooner".to_owned(),
+                ],
+            ),
+            (Some(true), None) => failed(
+                look,
+                [
+                    "VBAT and VDD_EXT at the module with the supply released: what holds them up?",
+                    "a bleeder across VBAT at the module",
+                ],
+            ),
+        })
+    }
+
+    /// Takes the power of a running module and watches its rail.
+    fn fall(&mut self) -> Result<Fall, Stop> {
+        self.alive()?;
+        self.session.supply_off()?;
+        let since = self.supply_went(Power::Off).unwrap_or_default();
+        let limit = self.session.rig.timing.off_for * GIVEN_UP_AFTER;
+        let mut up_at = Duration::ZERO;
+        loop {
+            let up = self.rail()? != Some(false);
+            let after = self.module_time(self.session.now().saturating_sub(since));
+            if !up {
+                return Ok(Fall {
+                    up_at,
+                    down_at: Some(after),
+                });
+            }
+            up_at = after;
+            if after >= limit {
+                return Ok(Fall {
+                    up_at,
+                    down_at: None,
+                });
+            }
+            self.session.pass(LOOK_EVERY)?;
+        }
+    }
+
+    /// Without power_good: a module whose power was gone for `off_for` has forgotten what was in
+    /// its memory, and half of that shows what there is to spare.
+    fn forgets(&mut self) -> Result<Outcome, Stop> {
+        let off_for = self.session.rig.timing.off_for;
+        let Some(whole) = self.forgets_within(off_for)? else {
+            return Ok(skipped(
+                "no [power_good], and the module takes no `ATE`: that its memory was lost cannot be told",
+            ));
+        };
+        let half = match whole {
+            true => self.forgets_within(off_for / 2)?.unwrap_or(false),
+            false => false,
+        };
+        let look = Look {
+            did: format!(
+                "changed a setting in the module's memory, took its power for {}{}, asked for the setting",
+                human(off_for),
+                if whole { " and for half of that" } else { "" }
+            ),
+            saw: match (whole, half) {
+                (true, true) => format!("it was gone, after {} already", human(off_for / 2)),
+                (true, false) => format!(
+                    "it was gone after {}, and not after {}",
+                    human(off_for),
+                    human(off_for / 2)
+                ),
+                (false, _) => "it was still there: the module lived on".to_owned(),
+            },
+            expected: "a start, which clears the setting (how fast the rail falls is not measured without [power_good])"
+                .to_owned(),
+            ..Look::default()
+        };
+        Ok(match whole {
+            true => passed(look),
+            false => failed(
+                look,
+                [
+                    format!("`off_for` of [supply] in the rig file: try {}", human(off_for * 4)),
+                    "VBAT at the module with an oscilloscope after the supply is released: how long above 2.1 V?".to_owned(),
+                    "a bleeder across VBAT at the module; [power_good], so that the rail can be seen".to_owned(),
+                ],
+            ),
+        })
+    }
+
+    /// Whether a module without power for so long has lost its memory; `None`: cannot be told.
+    fn forgets_within(&mut self, off: Duration) -> Result<Option<bool>, Stop> {
+        self.alive()?;
+        let Some(trace) = self.leave_trace()? else {
+            return Ok(None);
+        };
+        self.session.supply_off()?;
+        let since = self.supply_went(Power::Off).unwrap_or_default();
+        let passed = self.session.now().saturating_sub(since);
+        self.session
+            .pass(self.session.pace(off).saturating_sub(passed))?;
+        self.session.power_on()?;
+        let within = self.alive_within();
+        if self.session.ready(within)? != Awaited::Came {
+            // Neither alive nor started: what a brown-out makes of a module.
+            return Ok(Some(false));
+        }
+        Ok(Some(!self.lives_on(trace)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fall_that_was_looked_at_too_late_tells_nothing() {
+        let fall = |up, down: Option<u64>| Fall {
+            up_at: Duration::from_millis(up),
+            down_at: down.map(Duration::from_millis),
+        };
+        let off_for = Duration::from_secs(2);
+        assert_eq!(fall(0, Some(50)).is_longer_than(off_for), Some(false));
+        assert_eq!(fall(1_900, Some(2_100)).is_longer_than(off_for), None);
+        assert_eq!(fall(0, Some(2_500)).is_longer_than(off_for), None);
+        assert_eq!(fall(2_400, Some(2_500)).is_longer_than(off_for), Some(true));
+        assert_eq!(fall(20_000, None).is_longer_than(off_for), Some(true));
+    }
+}
