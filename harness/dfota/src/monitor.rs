@@ -69,6 +69,10 @@ pub struct Monitor {
     alive: bool,
     /// Nothing the module says need be understood yet: it was switched or it boots.
     settling: bool,
+    /// Its supply was switched, or it was told to power down, and it has not booted since: now
+    /// PWRKEY starts it.
+    may_be_off: bool,
+    pwrkey_asserted: bool,
     /// The next boot follows from `AT+QRST` or its like.
     restart_commanded: bool,
     unsent: Vec<u8>,
@@ -131,6 +135,8 @@ impl Monitor {
             },
             alive: true,
             settling: true,
+            may_be_off: true,
+            pwrkey_asserted: false,
             restart_commanded: false,
             unsent: Vec::new(),
             asked: None,
@@ -174,6 +180,7 @@ impl Monitor {
         match &entry.event {
             Event::Stage(stage) => self.stage_begins(*stage, moment),
             Event::Supply { to, read_back } => {
+                self.may_be_off = true;
                 self.supply
                     .switched(*to, *read_back, entry.at, index, self.stage, moment.phase);
                 match to {
@@ -181,7 +188,8 @@ impl Monitor {
                     Power::Off => self.quiet(moment),
                 }
             }
-            Event::Rail { up } => self.supply.rail(*up),
+            Event::Rail { up } => self.rail(*up, moment),
+            Event::Transmit(transmit) => self.supply.transmit(transmit),
             Event::Pin { pin, asserted } => self.pin(*pin, *asserted, moment),
             Event::Rate(rate) => {
                 self.rate = *rate;
@@ -281,21 +289,45 @@ impl Monitor {
     fn pin(&mut self, pin: Pin, asserted: bool, moment: Moment) {
         match (pin, asserted) {
             (Pin::ResetN, true) => {
+                let entry = self.entries - 1;
+                self.supply.reset(true, moment.at, entry, moment.phase);
                 self.quiet(moment);
                 self.boots.expect_one();
             }
-            (Pin::ResetN, false) => self.interrupted(moment),
-            (Pin::Pwrkey, true) => {
-                self.settling = true;
-                self.boots.expect_one();
+            (Pin::ResetN, false) => {
+                let entry = self.entries - 1;
+                self.supply.reset(false, moment.at, entry, moment.phase);
+                self.interrupted(moment);
             }
-            (Pin::Pwrkey, false) | (Pin::ConsoleEnable, _) => {}
+            (Pin::Pwrkey, asserted) => {
+                self.pwrkey_asserted = asserted;
+                // It switches on what is off; a module that runs takes no notice of it.
+                if asserted && self.may_be_off {
+                    self.settling = true;
+                    self.boots.expect_one();
+                }
+            }
+            (Pin::ConsoleEnable, _) => {}
+        }
+    }
+
+    /// The rail was sensed.
+    fn rail(&mut self, up: bool, moment: Moment) {
+        self.supply.rail(up, moment.at);
+        if !up && self.pwrkey_asserted && !self.may_be_off {
+            let (mut context, _) = self.context(moment);
+            context.invalid(
+                &rules::FAULT_PROVED,
+                "the rail fell when PWRKEY was asserted",
+                "a supply that PWRKEY does not switch: see whether lines of the rig are swapped",
+            );
         }
     }
 
     /// The module answers commands.
     fn answers(&mut self) {
         self.alive = true;
+        self.may_be_off = false;
         self.settling = false;
         self.boots.answers();
         if let Some(attempt) = &mut self.attempt {
@@ -365,6 +397,7 @@ impl Monitor {
     }
 
     fn booted(&mut self, moment: Moment) {
+        self.may_be_off = false;
         // A command that was sent while the module started may wait in its UART, and be
         // answered once it listens; or it is lost.
         let may_be_answered = self.superseded + u32::from(self.asked.is_some());

@@ -148,7 +148,7 @@ rules! {
     CONSOLE_WHOLE = "console-whole", None, "house", Harness,
         "An echo comes back with every byte that was sent: else the console loses bytes, and nothing that it brought can be believed.";
     FAULT_PROVED = "fault-proved", Some("R24"), "house", Harness,
-        "Every planned fault is proved to have happened.";
+        "Every planned fault is proved to have happened, and no power cycle around it was none.";
     PRECONDITION = "precondition", None, "house", Harness,
         "Before the scenario's steps the module on the rig is the right one and runs the base version.";
     CLEAN_START = "clean-start", None, "house", Harness,

@@ -44,6 +44,8 @@ pub enum Event {
         /// Asserted or released.
         asserted: bool,
     },
+    /// What our transmit line does to a module whose power is taken.
+    Transmit(Transmit),
     /// The console's rate was changed, in baud.
     Rate(u32),
     /// Bytes were sent to the module.
@@ -130,6 +132,33 @@ pub enum Pin {
     Pwrkey,
     ResetN,
     ConsoleEnable,
+}
+
+/// Our transmit line around a cut. An idle UART line is high: as long as it is driven, current
+/// flows through the module's input into a module that has no supply, and may keep it alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transmit {
+    /// Let go: nothing flows from it into the module.
+    Released {
+        /// By which means.
+        by: ReleasedBy,
+        /// The module cannot be heard either until the line is given back, so that silence
+        /// proves nothing meanwhile: a level shifter whose output enable gates both directions.
+        deaf: bool,
+    },
+    /// Still driven high while the power is off, and why this rig cannot let go of it.
+    Driven(String),
+    /// Ours again, with the power back.
+    Restored,
+}
+
+/// How a transmit line was let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleasedBy {
+    /// The level shifter was disabled.
+    ConsoleEnable,
+    /// A break holds the line low.
+    Break,
 }
 
 /// What bytes were sent for.

@@ -282,7 +282,7 @@ pub fn show(entry: &Entry) -> String {
 mod tests {
     use super::deeds::{PINS, POWERS, READ_BACKS, STAGES};
     use super::*;
-    use crate::timeline::{FaultLife, ServerEvent};
+    use crate::timeline::{FaultLife, ReleasedBy, ServerEvent, Transmit};
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -356,6 +356,15 @@ mod tests {
         ]
     }
 
+    fn transmit() -> impl Strategy<Value = Transmit> {
+        let by = prop_oneof![Just(ReleasedBy::ConsoleEnable), Just(ReleasedBy::Break)];
+        prop_oneof![
+            (by, any::<bool>()).prop_map(|(by, deaf)| Transmit::Released { by, deaf }),
+            text().prop_map(Transmit::Driven),
+            Just(Transmit::Restored),
+        ]
+    }
+
     fn event() -> impl Strategy<Value = Event> {
         let free = text().boxed();
         prop_oneof![
@@ -370,6 +379,7 @@ mod tests {
                     read_back: read.0
                 }),
             any::<bool>().prop_map(|up| Event::Rail { up }),
+            transmit().prop_map(Event::Transmit),
             (prop::sample::select(PINS.to_vec()), any::<bool>()).prop_map(|(pin, asserted)| {
                 Event::Pin {
                     pin: pin.0,

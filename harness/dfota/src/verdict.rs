@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::timeline::{ReadBack, Transmit};
+
 /// The last word on a case. A run ends with the strongest of its cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
@@ -94,6 +96,56 @@ pub struct FaultReport {
     pub fired: bool,
     /// What proves it, or what is missing.
     pub proof: String,
+    /// The measurements of a cut; `None` where the supply was not switched off for it.
+    pub cut: Option<CutReport>,
+}
+
+/// What was measured of a cut. All times are since the run began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutReport {
+    /// When the supply was commanded off.
+    pub commanded: Duration,
+    /// The phase of the update then.
+    pub phase: &'static str,
+    /// What the supply's line said when it was read back.
+    pub read_back: ReadBack,
+    /// What was sensed of the rail; `None` where it is not wired.
+    pub rail: Option<RailReport>,
+    /// What our transmit line did while the power was off; `None` where the rig does not say.
+    pub transmit: Option<Transmit>,
+    /// The last whole message before: where the interval begins in which the cut landed.
+    pub last_message: Option<(Duration, String)>,
+    /// The last byte after the command, if one came: where that interval ends; else it ends with
+    /// the command.
+    pub last_byte: Option<Duration>,
+    /// The first byte with the power back, if one came.
+    pub silent_until: Option<Duration>,
+    /// When the power came back.
+    pub on_again: Option<Duration>,
+    /// What came first then.
+    pub afterwards: Afterwards,
+    /// From the deciding byte to the supply's edge.
+    pub reaction: Option<Duration>,
+}
+
+/// What was sensed of the rail while the supply was off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RailReport {
+    /// The first look at which it was down and stayed so; `None`: it was up at the last.
+    pub down_at: Option<Duration>,
+}
+
+/// What came first when the power was back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Afterwards {
+    /// Nothing that says anything of a boot.
+    Nothing,
+    /// A boot, and the line that tells of it.
+    Boot(String),
+    /// No boot was seen; the module answered.
+    Answer,
+    /// The update went on as though nothing had happened.
+    Continuation(String),
 }
 
 /// The versions that the module reported.

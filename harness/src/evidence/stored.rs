@@ -6,7 +6,10 @@
 use std::time::Duration;
 
 use dfota::line::{Ending, Line};
-use dfota::timeline::{Entry, Event, FaultLife, Pin, Power, Purpose, ReadBack, ServerEvent, Stage};
+use dfota::timeline::{
+    Entry, Event, FaultLife, Pin, Power, Purpose, ReadBack, ReleasedBy, ServerEvent, Stage,
+    Transmit,
+};
 use dfota::transcript::{escape, unescape};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +47,14 @@ pub enum StoredEvent {
         pin: StoredPin,
         asserted: bool,
     },
+    TransmitReleased {
+        by: StoredReleasedBy,
+        deaf: bool,
+    },
+    TransmitDriven {
+        why: String,
+    },
+    TransmitRestored,
     Rate {
         baud: u32,
     },
@@ -142,6 +153,10 @@ mirror!(
     StoredPin of Pin { Pwrkey, ResetN, ConsoleEnable }
 );
 mirror!(
+    /// How a transmit line was let go.
+    StoredReleasedBy of ReleasedBy { ConsoleEnable, Break }
+);
+mirror!(
     /// What bytes were sent for.
     StoredPurpose of Purpose { Step, Sync, Probe }
 );
@@ -188,6 +203,14 @@ impl From<&Event> for StoredEvent {
             Event::Pin { pin, asserted } => Self::Pin {
                 pin: (*pin).into(),
                 asserted: *asserted,
+            },
+            Event::Transmit(transmit) => match transmit {
+                Transmit::Released { by, deaf } => Self::TransmitReleased {
+                    by: (*by).into(),
+                    deaf: *deaf,
+                },
+                Transmit::Driven(why) => Self::TransmitDriven { why: why.clone() },
+                Transmit::Restored => Self::TransmitRestored,
             },
             Event::Rate(baud) => Self::Rate { baud: *baud },
             Event::Sent { bytes, purpose } => Self::Sent {
@@ -303,6 +326,12 @@ impl StoredEntry {
                 pin: pin.into(),
                 asserted,
             },
+            StoredEvent::TransmitReleased { by, deaf } => Event::Transmit(Transmit::Released {
+                by: by.into(),
+                deaf,
+            }),
+            StoredEvent::TransmitDriven { why } => Event::Transmit(Transmit::Driven(why)),
+            StoredEvent::TransmitRestored => Event::Transmit(Transmit::Restored),
             StoredEvent::Rate { baud } => Event::Rate(baud),
             StoredEvent::Sent { bytes, purpose } => Event::Sent {
                 bytes: read_bytes(&bytes)?,

@@ -44,6 +44,7 @@ impl Monitor {
         if line.restarts() || line.powers_down() {
             self.restart_commanded = true;
         }
+        self.may_be_off |= line.powers_down();
         self.identity.sent(&line, purpose);
         if let Some(attempt) = &mut self.attempt {
             attempt.disturbed |= line.restarts() || line.sets("+CFUN") || line.sets("+CGATT");

@@ -2,6 +2,7 @@
 
 use super::Monitor;
 use super::ledger::Moment;
+use super::power::Usual;
 use crate::rules;
 use crate::timeline::Stage;
 use crate::verdict::{Firmware, Judgement, Verdict};
@@ -28,7 +29,7 @@ impl Monitor {
         self.judge_unmet();
         self.judge_end(end);
         let void = self.ledger.take_void();
-        let faults = self.supply.reports(&self.brief, self.boots.seen);
+        let faults = self.supply.reports(&self.brief, self.usual());
         let failed = self
             .ledger
             .findings
@@ -88,8 +89,16 @@ impl Monitor {
         }
     }
 
+    fn usual(&self) -> Usual {
+        Usual {
+            settle: self.brief.settle,
+            boots_are_seen: self.boots.seen,
+            banners_are_seen: self.boots.banner_seen && self.brief.boot_is_readable(),
+        }
+    }
+
     fn prove_cuts(&mut self) {
-        for unproved in self.supply.unproved(self.boots.seen, self.brief.settle) {
+        for unproved in self.supply.unproved(self.usual()) {
             let moment = Moment {
                 at: unproved.at,
                 entry: Some(unproved.entry),

@@ -141,6 +141,7 @@ impl Renderer<'_> {
             Event::Fault { .. }
             | Event::Step(..)
             | Event::Rail { .. }
+            | Event::Transmit(_)
             | Event::Pin { .. }
             | Event::Reaction { .. } => {}
         }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::{escape_field, milliseconds, parse_milliseconds, split_word, unescape};
-use crate::timeline::{Event, FaultLife, Pin, Power, Purpose, ReadBack, ServerEvent, Stage};
+use crate::timeline::{
+    Event, FaultLife, Pin, Power, Purpose, ReadBack, ReleasedBy, ServerEvent, Stage, Transmit,
+};
 
 pub(super) type Words<T, const N: usize> = [(T, &'static str); N];
 
@@ -28,6 +30,10 @@ pub(super) const PINS: Words<Pin, 3> = [
     (Pin::Pwrkey, "pwrkey"),
     (Pin::ResetN, "reset_n"),
     (Pin::ConsoleEnable, "console_enable"),
+];
+const RELEASED_BY: Words<ReleasedBy, 2> = [
+    (ReleasedBy::ConsoleEnable, "console_enable"),
+    (ReleasedBy::Break, "break"),
 ];
 const RAILS: Words<bool, 2> = [(true, "up"), (false, "down")];
 const LEVELS: Words<bool, 2> = [(true, "asserted"), (false, "released")];
@@ -85,6 +91,14 @@ pub(super) fn deed(event: &Event) -> String {
         Event::Pin { pin, asserted } => {
             format!("pin {} {}", word(&PINS, *pin), word(&LEVELS, *asserted))
         }
+        Event::Transmit(transmit) => match transmit {
+            Transmit::Released { by, deaf } => {
+                let deaf = if *deaf { " deaf" } else { "" };
+                format!("transmit released {}{deaf}", word(&RELEASED_BY, *by))
+            }
+            Transmit::Driven(why) => format!("transmit driven {}", flat(why)),
+            Transmit::Restored => "transmit restored".to_owned(),
+        },
         Event::Rate(rate) => format!("rate {rate}"),
         Event::Sent { .. } | Event::Received { .. } => String::new(),
         Event::Ready => "ready".to_owned(),
@@ -166,6 +180,7 @@ pub(super) fn parse_deed(text: &str) -> Option<Event> {
             pin: named_by(&PINS, first)?,
             asserted: named_by(&LEVELS, after_first)?,
         },
+        "transmit" => Event::Transmit(parse_transmit(first, after_first)?),
         "rate" => Event::Rate(rest.parse().ok()?),
         "ready" if rest.is_empty() => Event::Ready,
         "reaction" => Event::Reaction {
@@ -192,6 +207,23 @@ pub(super) fn parse_deed(text: &str) -> Option<Event> {
         },
         "interrupted" if rest.is_empty() => Event::Interrupted,
         "trouble" => Event::Trouble(unflat(rest)?),
+        _ => return None,
+    })
+}
+
+fn parse_transmit(kind: &str, rest: &str) -> Option<Transmit> {
+    let (by, deaf) = split_word(rest);
+    Some(match kind {
+        "released" => Transmit::Released {
+            by: named_by(&RELEASED_BY, by)?,
+            deaf: match deaf {
+                "" => false,
+                "deaf" => true,
+                _ => return None,
+            },
+        },
+        "driven" => Transmit::Driven(unflat(rest)?),
+        "restored" if rest.is_empty() => Transmit::Restored,
         _ => return None,
     })
 }
