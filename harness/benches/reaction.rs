@@ -21,6 +21,7 @@ use harness::scenario::{Awaited, Expectation, Number, Pattern};
 use rig::Rig;
 use rig::config::RigFile;
 use rig::line::{Driver, FileLine, Line, LineErrorKind};
+use rig::supply::Supply;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pty::OpenptFlags;
 use rustix::termios::OptionalActions;
@@ -76,10 +77,10 @@ fn compare(pace: Pace, rounds: usize) -> (Vec<f64>, Vec<f64>) {
     let rig_file = rig_file(&ours.path, &folder.path().join("vbat"));
     let mut rig = Rig::open(&rig_file, Default::default()).expect("a rig on a pty");
     let (stamps, acted) = channel();
-    rig.supply = Line::new(
+    rig.supply = Supply::without_record(Line::new(
         "supply",
         Box::new(Stamping::new(&folder.path().join("a"), stamps)),
-    );
+    ));
     let mut bare = Bare::new(&theirs, folder.path().join("b"));
     let ours = Mouth::new(ours, pace, deciding);
     let theirs = Mouth::new(theirs, pace, deciding);

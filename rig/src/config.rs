@@ -14,17 +14,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::error::RigFileErrorKind;
+use crate::timing::BC26;
 use crate::virtual_module::Personality;
 use crate::written::{Mistake, Source};
 
 /// A mistake in a rig file.
 pub type RigFileError = Mistake<RigFileErrorKind>;
-
-/// The shortest PWRKEY pulse that switches a module on (hardware manual: low for 500 ms).
-pub const PWRKEY_PULSE_MIN: Duration = Duration::from_millis(500);
-
-/// The shortest RESET_N pulse that resets a module (hardware manual: low for 50 ms).
-pub const RESET_PULSE_MIN: Duration = Duration::from_millis(50);
 
 /// The least time without VBAT where a rig file does not say: BC26's bulk capacitors hold
 /// VDD_EXT up for a while, and one second is what integrators found to be enough.
@@ -54,6 +49,10 @@ pub struct RigFile {
     pub packages: Option<PathBuf>,
     /// The least time without VBAT.
     pub off_for: Duration,
+    /// From VBAT to PWRKEY.
+    pub vbat_stable: Duration,
+    /// From the start of a module to its answers.
+    pub boots_within: Duration,
     /// What is on the bench.
     pub bench: Bench,
 }
@@ -137,6 +136,8 @@ pub struct VirtualBench {
     pub reset: Option<Duration>,
     /// Whether VDD_EXT can be sensed.
     pub power_good: bool,
+    /// The level shifter's output enable, where there is one, and which ways it cuts.
+    pub console_enable: Option<Gates>,
 }
 
 /// A bench of real paths.
@@ -155,6 +156,19 @@ pub struct RealBench {
     /// The level shifter's output enable, where wired: released before a cut, so that the
     /// module is not fed through its UART.
     pub console_enable: Option<OutputLine>,
+    /// Which ways it cuts.
+    pub console_gates: Gates,
+}
+
+/// Which ways the output enable of a level shifter cuts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gates {
+    /// Only ours to the module: it is a buffer of its own, and the module is always heard.
+    Transmit,
+    /// Both, as that of a TXS0108E: while it is released nothing is heard, so that silence proves
+    /// nothing.
+    #[default]
+    Both,
 }
 
 /// A line that is pulsed.
@@ -310,12 +324,15 @@ impl RigFile {
             },
             packages: None,
             off_for: OFF_FOR_DEFAULT,
+            vbat_stable: BC26.vbat_stable,
+            boots_within: BC26.boots_within,
             bench: Bench::Virtual(VirtualBench {
                 personality: Personality::Guide,
                 speed: 100,
                 pwrkey: Some(Duration::from_millis(700)),
                 reset: Some(Duration::from_millis(100)),
                 power_good: true,
+                console_enable: Some(Gates::Transmit),
             }),
         }
     }

@@ -26,6 +26,8 @@ pub struct Console {
     wire: File,
     port: TTYPort,
     baud: u32,
+    /// Whether our line is held low by a break.
+    low: bool,
 }
 
 /// What a wait ended with.
@@ -78,6 +80,7 @@ impl Console {
             wire,
             port,
             baud,
+            low: false,
         };
         console.clear()?;
         Ok(console)
@@ -116,6 +119,39 @@ impl Console {
             .map_err(|e| self.error(ConsoleErrorKind::Set(e)))?;
         self.baud = baud;
         Ok(())
+    }
+
+    /// Holds our transmit line low, by a break, until [`Self::let_idle`]; or says why that cannot
+    /// be done here. A pty takes the request and does nothing, so it is not asked.
+    pub fn hold_low(&mut self) -> Result<Option<String>, ConsoleError> {
+        if self.low {
+            return Ok(None);
+        }
+        if self.is_pty()? {
+            return Ok(Some("a pty has no line to hold low".to_owned()));
+        }
+        if let Err(e) = self.port.set_break() {
+            return Ok(Some(format!("the adapter refuses a break: {e}")));
+        }
+        self.low = true;
+        Ok(None)
+    }
+
+    /// Ends a break, if there is one.
+    pub fn let_idle(&mut self) -> Result<(), ConsoleError> {
+        if std::mem::take(&mut self.low) {
+            self.port
+                .clear_break()
+                .map_err(|e| self.error(ConsoleErrorKind::Set(e)))?;
+        }
+        Ok(())
+    }
+
+    /// Whether this is a Unix 98 pty's end: their majors are 136 to 143 (Linux devices.txt).
+    fn is_pty(&self) -> Result<bool, ConsoleError> {
+        let stat = rustix::fs::fstat(&self.wire)
+            .map_err(|e| self.error(ConsoleErrorKind::Read(e.into())))?;
+        Ok((136..=143).contains(&rustix::fs::major(stat.st_rdev)))
     }
 
     /// Waits until the console or `other` has something, at most `limit`.

@@ -11,21 +11,23 @@ pub mod delta;
 pub mod duration;
 pub mod line;
 pub mod lock;
+pub mod supply;
+pub mod timing;
+pub mod transmit;
 pub mod virtual_module;
 pub mod written;
 
 use std::io;
 use std::time::Duration;
 
-use self::config::{Bench, OutputLine, PulsedLine, RealBench, RigFile, VirtualBench};
+use self::config::{Bench, Gates, OutputLine, PulsedLine, RealBench, RigFile, VirtualBench};
 use self::console::{Console, ConsoleError};
 use self::line::{Claim, Line, LineError, VirtualDriver, VirtualLine};
 use self::lock::{LockError, RigLock};
+use self::supply::Supply;
+pub use self::timing::Timing;
 use self::virtual_module::{Settings, VirtualModule};
 
-/// VBAT must have been stable for so long before PWRKEY is asserted (M95 hardware design; the
-/// BC26 and BC20 manuals give no figure).
-const VBAT_STABLE: Duration = Duration::from_millis(30);
 /// PWRKEY and RESET_N where a bench has no such line and so no width of its own.
 const NO_PULSE: Duration = Duration::ZERO;
 
@@ -37,13 +39,15 @@ pub struct Rig {
     /// The rate at which we talk when no scenario says otherwise, in baud.
     pub baud: u32,
     /// VBAT.
-    pub supply: Line,
+    pub supply: Supply,
     /// PWRKEY; `None`: it is tied, and VBAT alone boots.
     pub pwrkey: Option<Line>,
     /// RESET_N.
     pub reset: Option<Line>,
     /// The level shifter's output enable.
     pub console_enable: Option<Line>,
+    /// Which ways it cuts, where there is one.
+    pub console_gates: Gates,
     /// VDD_EXT or a divider on VBAT: an input.
     pub power_good: Option<Line>,
     /// How long things take on this bench, in the module's time.
@@ -54,19 +58,6 @@ pub struct Rig {
     // lock when nothing of the rig is left.
     module: Option<VirtualModule>,
     _lock: Option<RigLock>,
-}
-
-/// How long things take on a bench, in the module's time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// From VBAT to PWRKEY.
-    pub vbat_stable: Duration,
-    /// The PWRKEY pulse.
-    pub pwrkey_pulse: Duration,
-    /// The RESET_N pulse.
-    pub reset_pulse: Duration,
-    /// The least time without VBAT.
-    pub off_for: Duration,
 }
 
 /// Why a rig cannot be had.
@@ -112,22 +103,24 @@ impl Rig {
         let module = VirtualModule::start(settings).map_err(RigError::VirtualModule)?;
         let line =
             |name, which| Line::new(name, Box::new(VirtualDriver::new(which, module.lines())));
+        let mut console_enable = bench
+            .console_enable
+            .map(|gates| line("console_enable", VirtualLine::ConsoleEnable(gates)));
+        if let Some(line) = &mut console_enable {
+            line.release()?; // as a line on a bench is where nobody drives it
+        }
         Ok(Self {
             console: Console::open(module.console_path(), file.baud.rate())?,
             baud: file.baud.rate(),
-            supply: line("supply", VirtualLine::Supply),
+            supply: Supply::without_record(line("supply", VirtualLine::Supply)),
             pwrkey: bench.pwrkey.map(|_| line("pwrkey", VirtualLine::Pwrkey)),
             reset: bench.reset.map(|_| line("reset", VirtualLine::Reset)),
-            console_enable: None,
+            console_enable,
+            console_gates: bench.console_enable.unwrap_or_default(),
             power_good: bench
                 .power_good
                 .then(|| line("power_good", VirtualLine::PowerGood)),
-            timing: Timing {
-                vbat_stable: VBAT_STABLE,
-                pwrkey_pulse: bench.pwrkey.unwrap_or(NO_PULSE),
-                reset_pulse: bench.reset.unwrap_or(NO_PULSE),
-                off_for: file.off_for,
-            },
+            timing: timing(file, bench.pwrkey, bench.reset),
             speed,
             module: Some(module),
             _lock: None,
@@ -144,7 +137,11 @@ impl Rig {
         Ok(Self {
             console,
             baud: file.baud.rate(),
-            supply: output("supply", &bench.supply)?,
+            supply: Supply::with_record(
+                output("supply", &bench.supply)?,
+                file.off_for,
+                lock::state_dir().join(format!("{}.supply", lock::bench_name(&bench.console))),
+            ),
             pwrkey: pulsed("pwrkey", &bench.pwrkey)?,
             reset: pulsed("reset", &bench.reset)?,
             console_enable: bench
@@ -152,20 +149,31 @@ impl Rig {
                 .as_ref()
                 .map(|line| output("console_enable", line))
                 .transpose()?,
+            console_gates: bench.console_gates,
             power_good: bench
                 .power_good
                 .as_ref()
                 .map(|line| Line::input("power_good", line))
                 .transpose()?,
-            timing: Timing {
-                vbat_stable: VBAT_STABLE,
-                pwrkey_pulse: bench.pwrkey.as_ref().map_or(NO_PULSE, |p| p.pulse),
-                reset_pulse: bench.reset.as_ref().map_or(NO_PULSE, |p| p.pulse),
-                off_for: file.off_for,
-            },
+            timing: timing(
+                file,
+                bench.pwrkey.as_ref().map(|p| p.pulse),
+                bench.reset.as_ref().map(|p| p.pulse),
+            ),
             speed: 1,
             module: None,
             _lock: Some(lock),
         })
+    }
+}
+
+fn timing(file: &RigFile, pwrkey: Option<Duration>, reset: Option<Duration>) -> Timing {
+    Timing {
+        vbat_stable: file.vbat_stable,
+        pwrkey_pulse: pwrkey.unwrap_or(NO_PULSE),
+        rail_up: timing::figures(file.module.model).rail_up,
+        reset_pulse: reset.unwrap_or(NO_PULSE),
+        off_for: file.off_for,
+        boots_within: file.boots_within,
     }
 }

@@ -24,7 +24,7 @@ pub use self::command::CommandLine;
 pub use self::file::FileLine;
 #[cfg(target_os = "linux")]
 pub use self::gpio_error::GpioError;
-use crate::config::{InputLine, OutputLine};
+use crate::config::{Gates, InputLine, OutputLine};
 use crate::virtual_module::Lines as VirtualLines;
 
 /// What switches a line. One implementation a driver.
@@ -254,6 +254,8 @@ pub enum VirtualLine {
     Reset,
     /// VDD_EXT, an input.
     PowerGood,
+    /// The output enable of the level shifter between the UARTs.
+    ConsoleEnable(Gates),
 }
 
 /// Drives one line of a virtual module.
@@ -280,6 +282,12 @@ impl Driver for VirtualDriver {
             VirtualLine::PowerGood => {
                 return Err(LineErrorKind::Input);
             }
+            VirtualLine::ConsoleEnable(gates) => {
+                self.module.set_to_module(asserted);
+                if gates == Gates::Both {
+                    self.module.set_to_host(asserted);
+                }
+            }
         }
         Ok(())
     }
@@ -290,6 +298,7 @@ impl Driver for VirtualDriver {
             VirtualLine::Pwrkey => self.module.pwrkey(),
             VirtualLine::Reset => self.module.reset(),
             VirtualLine::PowerGood => self.module.vdd_ext(),
+            VirtualLine::ConsoleEnable(_) => self.module.to_module(),
         }))
     }
 }

@@ -26,6 +26,10 @@ fn the_built_in_rig_is_what_its_file_says() {
         (file.baud, file.off_for, file.packages),
         (built_in.baud, built_in.off_for, built_in.packages)
     );
+    assert_eq!(
+        (file.vbat_stable, file.boots_within),
+        (built_in.vbat_stable, built_in.boots_within)
+    );
 }
 
 /// The bench of the interface description: every section, and what it leaves unsaid.

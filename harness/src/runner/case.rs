@@ -476,7 +476,7 @@ impl Steps {
     ) -> Result<(), Stop> {
         match power {
             PowerStep::On => session.power_on(),
-            PowerStep::Vbat => session.supply_on(),
+            PowerStep::Vbat => session.vbat_on(),
             PowerStep::Off => {
                 if !begun {
                     session.supply_off()?;

@@ -70,14 +70,26 @@ impl Session<'_> {
         }
     }
 
-    /// VBAT, then PWRKEY.
+    /// VBAT, then PWRKEY, then our transmit line; where PWRKEY is tied, VBAT boots.
     pub(super) fn power_on(&mut self) -> Result<(), Stop> {
         self.supply_on()?;
         self.pass(self.pace(self.rig.timing.vbat_stable))?;
         if self.rig.pwrkey.is_some() {
             self.pulse(Pin::Pwrkey, None)?;
+        } else {
+            self.pass(self.pace(self.rig.timing.rail_up))?;
+            self.take_transmit()?;
         }
-        self.sense()
+        self.sense().map(drop)
+    }
+
+    /// VBAT alone: it boots nothing, unless PWRKEY is tied. That the module says nothing can only
+    /// be heard where our side listens, so the transmit line is taken back with VBAT.
+    pub(super) fn vbat_on(&mut self) -> Result<(), Stop> {
+        self.supply_on()?;
+        self.pass(self.pace(self.rig.timing.vbat_stable))?;
+        self.take_transmit()?;
+        self.sense().map(drop)
     }
 
     /// VBAT off for as long as the rig file says, at least.
@@ -86,12 +98,11 @@ impl Session<'_> {
         self.stay_off(None)
     }
 
-    /// Waits with the power off, and looks at the rail at the end.
+    /// Waits with the power off, and for the rail to be down.
     pub(super) fn stay_off(&mut self, off_for: Option<Duration>) -> Result<(), Stop> {
         let least = self.rig.timing.off_for;
         let time = off_for.map_or(least, |time| time.max(least));
-        self.pass(self.pace(time))?;
-        self.sense()
+        self.stay_off_until(self.now() + self.pace(time))
     }
 
     /// Asserts a line, waits, releases it.
@@ -100,13 +111,19 @@ impl Session<'_> {
         self.release_after(pin, width)
     }
 
-    /// The rest of a pulse.
+    /// The rest of a pulse. With PWRKEY the module's rail comes up, and with that the time for
+    /// our transmit line.
     pub(super) fn release_after(&mut self, pin: Pin, width: Option<Duration>) -> Result<(), Stop> {
         let width = width.unwrap_or(match pin {
             Pin::ResetN => self.rig.timing.reset_pulse,
             Pin::Pwrkey | Pin::ConsoleEnable => self.rig.timing.pwrkey_pulse,
         });
-        self.pass(self.pace(width))?;
+        let until = self.now() + self.pace(width);
+        if pin == Pin::Pwrkey && self.has_let_go() {
+            self.pass(self.pace(self.rig.timing.rail_up))?;
+            self.take_transmit()?;
+        }
+        self.pass(until.saturating_sub(self.now()))?;
         self.set_pin(pin, false)
     }
 

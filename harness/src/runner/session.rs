@@ -6,6 +6,8 @@
 //! expectation and the edge that answers it lie one `read`, one comparison and one `write`.
 //! Book-keeping comes after the act.
 
+mod power;
+
 use std::io;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
@@ -14,12 +16,13 @@ use dfota::line::{Line, Splitter};
 use dfota::message::Understanding;
 use dfota::monitor::{Monitor, Phase};
 use dfota::reader::What;
-use dfota::timeline::{Entry, Event, Pin, Power, Purpose, ReadBack};
+use dfota::timeline::{Entry, Event, Pin, Purpose};
 use dfota::transcript::escape;
 use dfota::urc;
 use rig::Rig;
 use rig::console::{CHUNK_LEN_MAX, ConsoleError};
 use rig::line::LineError;
+use rig::transmit::TransmitError;
 
 use super::inbox::{self, Inbox};
 use crate::evidence::CaseFolder;
@@ -45,6 +48,9 @@ pub(super) enum Stop {
     /// A line failed.
     #[error(transparent)]
     Line(#[from] LineError),
+    /// Our transmit line could not be switched.
+    #[error(transparent)]
+    Transmit(#[from] TransmitError),
     /// The evidence cannot be written.
     #[error("cannot write evidence")]
     Evidence(#[from] io::Error),
@@ -84,16 +90,18 @@ pub(super) enum Awaited {
     Overdue,
 }
 
-/// How long bytes may still arrive after the supply was switched: what the adapter and the
-/// kernel had under way. An FTDI adapter holds bytes back for up to 16 ms.
-const IN_FLIGHT: Duration = Duration::from_millis(50);
-
 /// A case under way.
 pub(super) struct Session<'a> {
     /// The rig, for what is not a wait.
     pub rig: &'a mut Rig,
     /// Whether the supply was last switched on.
     powered: bool,
+    /// Whether our transmit line is driven, as it may be at the beginning.
+    transmits: bool,
+    /// That it was let go of, with a cut that is not in the timeline yet.
+    let_go: Option<(Duration, Event)>,
+    /// A rail that stayed up as long as it was waited for is not waited for again.
+    rail_is_stuck: bool,
     inbox: &'a Inbox,
     interrupt: &'a Interrupt,
     /// Once an interrupt has been heeded, only a more urgent one is heeded again.
@@ -153,6 +161,9 @@ impl<'a> Session<'a> {
         Self {
             rig,
             powered: false,
+            transmits: true,
+            let_go: None,
+            rail_is_stuck: false,
             inbox,
             interrupt,
             heeded: Urgency::None,
@@ -493,7 +504,7 @@ impl<'a> Session<'a> {
     /// Does an act, and nothing else; says when it was done.
     fn act(&mut self, act: &Act) -> Result<Duration, Stop> {
         match act {
-            Act::Cut => self.rig.supply.release()?,
+            Act::Cut => return self.cut(),
             Act::Assert(pin) => self.pin(*pin)?.assert()?,
             Act::Send(bytes) => {
                 self.understanding.sent(bytes);
@@ -539,99 +550,6 @@ impl<'a> Session<'a> {
         self.happened_at(at, event)
     }
 
-    /// Switches the supply on. VBAT alone boots nothing: PWRKEY follows by itself.
-    pub(super) fn supply_on(&mut self) -> Result<(), Stop> {
-        // What is left in the tty was said in another life of the module.
-        self.rig.console.clear()?;
-        self.rig.supply.assert()?;
-        self.powered = true;
-        let at = self.now();
-        let read_back = read_back(self.rig.supply.read()?, true);
-        self.done(
-            at,
-            Event::Supply {
-                to: Power::On,
-                read_back,
-            },
-        )
-    }
-
-    /// Switches the supply off.
-    pub(super) fn supply_off(&mut self) -> Result<(), Stop> {
-        let acted = self.act(&Act::Cut)?;
-        self.supply_went_off(acted)
-    }
-
-    /// Lines that end while bytes are still in flight were said before the cut, and stand
-    /// before it in the timeline; what comes later stands after it and is evidence that the
-    /// module lived on.
-    fn supply_went_off(&mut self, acted: Duration) -> Result<(), Stop> {
-        self.powered = false;
-        let off = Event::Supply {
-            to: Power::Off,
-            read_back: read_back(self.rig.supply.read()?, false),
-        };
-        self.folder.wire(acted, What::Event(off.clone()))?;
-        let quiet = acted + IN_FLIGHT;
-        loop {
-            let left = quiet.saturating_sub(self.now());
-            if left.is_zero() {
-                break;
-            }
-            let woken = self.rig.console.wait(self.inbox.waker().as_fd(), left)?;
-            if woken.other {
-                self.take_reports()?;
-            }
-            if !woken.console {
-                continue;
-            }
-            let n = self.rig.console.read(&mut self.chunk)?;
-            if self.flooded_by(n).is_some() {
-                continue; // that it floods is said by then, and its power goes all the same
-            }
-            let at = self.now();
-            self.folder
-                .wire(at, What::Chunk(self.chunk[..n].to_vec()))?;
-            self.bytes_read += n;
-            for line in self.splitter.push(at, &self.chunk[..n]) {
-                self.received(line, Some(acted))?;
-            }
-        }
-        if let Some(line) = self.splitter.cut_short() {
-            self.received(line, Some(acted))?;
-        }
-        self.understanding.power_lost();
-        self.met_by_unfinished = false;
-        self.overrun = self
-            .trigger
-            .take()
-            .and_then(|from| self.overrun_since(from));
-        self.happened_at(acted, off)?;
-        self.forget_the_past();
-        self.sense()
-    }
-
-    fn pin(&mut self, pin: Pin) -> Result<&mut rig::line::Line, Stop> {
-        let (line, name) = match pin {
-            Pin::Pwrkey => (&mut self.rig.pwrkey, "PWRKEY"),
-            Pin::ResetN => (&mut self.rig.reset, "RESET_N"),
-            Pin::ConsoleEnable => (&mut self.rig.console_enable, "console enable"),
-        };
-        line.as_mut()
-            .ok_or_else(|| Stop::Refused(format!("this rig has no {name}")))
-    }
-
-    /// Looks at the rail, where the rig can.
-    pub(super) fn sense(&mut self) -> Result<(), Stop> {
-        let Some(line) = &mut self.rig.power_good else {
-            return Ok(());
-        };
-        match line.read()? {
-            Some(up) => self.happened(Event::Rail { up }),
-            None => Ok(()),
-        }
-    }
-
     /// Whether the update went on to another phase between the line that a cut answers to,
     /// which is the first one from `from` on, and the cut. A runner that was starved reads old
     /// bytes late, and its own reaction looks as quick as ever; what the module said meanwhile
@@ -647,17 +565,6 @@ impl<'a> Session<'a> {
     /// How the last cut came too late to be the one that was planned, if it did.
     pub(super) fn overrun(&mut self) -> Option<String> {
         self.overrun.take()
-    }
-
-    /// Asserts or releases a line beside the supply.
-    pub(super) fn set_pin(&mut self, pin: Pin, asserted: bool) -> Result<(), Stop> {
-        let line = self.pin(pin)?;
-        if asserted {
-            line.assert()?;
-        } else {
-            line.release()?;
-        }
-        self.done(self.now(), Event::Pin { pin, asserted })
     }
 
     /// Changes the console's own rate. What was held back at the old one is cut short.
@@ -691,13 +598,5 @@ impl<'a> Session<'a> {
         self.heeded = urgency;
         self.happened(Event::Interrupted)?;
         Err(Stop::Interrupted(urgency))
-    }
-}
-
-fn read_back(level: Option<bool>, commanded: bool) -> ReadBack {
-    match level {
-        Some(level) if level == commanded => ReadBack::Agrees,
-        Some(_) => ReadBack::Differs,
-        None => ReadBack::Unavailable,
     }
 }

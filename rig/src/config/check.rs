@@ -7,13 +7,15 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::form::{
-    BaudForm, ConsoleForm, DriverForm, LineForm, ModelForm, ModuleForm, RigForm, VirtualForm,
+    BaudForm, ConsoleForm, DriverForm, GatesForm, LineForm, ModelForm, ModuleForm, RigForm,
+    VirtualForm,
 };
 use super::line::{heeds_active, line_in_words, span_of};
 use super::{
-    Baud, Bench, Model, ModuleFacts, OFF_FOR_DEFAULT, PWRKEY_PULSE_MIN, PulsedLine, RATES,
-    RESET_PULSE_MIN, RealBench, RigFile, RigFileError, RigFileErrorKind as Kind, VirtualBench,
+    Baud, Bench, Gates, Model, ModuleFacts, OFF_FOR_DEFAULT, PulsedLine, RATES, RealBench, RigFile,
+    RigFileError, RigFileErrorKind as Kind, VirtualBench,
 };
+use crate::timing::{Figures, figures};
 use crate::virtual_module::Personality;
 use crate::written::{FormError, Source};
 
@@ -62,6 +64,21 @@ impl Role {
     }
 }
 
+fn model(form: ModelForm) -> Model {
+    match form {
+        ModelForm::Bc26 => Model::Bc26,
+        ModelForm::Bc20 => Model::Bc20,
+    }
+}
+
+fn gates(form: &LineForm) -> Gates {
+    match form.gates.as_ref().map(|gates| *gates.get_ref()) {
+        Some(GatesForm::Transmit) => Gates::Transmit,
+        Some(GatesForm::Both) => Gates::Both,
+        None => Gates::default(),
+    }
+}
+
 type Section = (Role, Spanned<LineForm>);
 
 impl Reader<'_> {
@@ -77,6 +94,19 @@ impl Reader<'_> {
         let off_for = match &form.supply.get_ref().off_for {
             Some(text) => self.source.duration(text)?,
             None => OFF_FOR_DEFAULT,
+        };
+        let figures = figures(
+            form.module
+                .as_ref()
+                .and_then(|module| module.model.map(model)),
+        );
+        let vbat_stable = match &form.supply.get_ref().stable {
+            Some(text) => self.source.duration(text)?,
+            None => figures.vbat_stable,
+        };
+        let boots_within = match form.module.as_ref().and_then(|m| m.boots_within.as_ref()) {
+            Some(text) => self.source.duration(text)?,
+            None => figures.boots_within,
         };
         let is_virtual = *form.supply.get_ref().driver.get_ref() == DriverForm::Virtual;
         let packages = form.packages.as_ref().map(|packages| {
@@ -99,12 +129,18 @@ impl Reader<'_> {
         .filter_map(|(role, line)| Some((role, line?)))
         .collect();
         let bench = if is_virtual {
-            Bench::Virtual(self.virtual_bench(console.get_ref(), &lines, virtual_section)?)
+            Bench::Virtual(self.virtual_bench(
+                console.get_ref(),
+                &lines,
+                virtual_section,
+                figures,
+            )?)
         } else {
             Bench::Real(Box::new(self.real_bench(
                 console,
                 &lines,
                 virtual_section,
+                figures,
             )?))
         };
         Ok(RigFile {
@@ -114,6 +150,8 @@ impl Reader<'_> {
             server,
             packages,
             off_for,
+            vbat_stable,
+            boots_within,
             bench,
         })
     }
@@ -137,10 +175,7 @@ impl Reader<'_> {
             }
         }
         Ok(ModuleFacts {
-            model: form.model.map(|model| match model {
-                ModelForm::Bc26 => Model::Bc26,
-                ModelForm::Bc20 => Model::Bc20,
-            }),
+            model: form.model.map(model),
             imei: form.imei.as_ref().map(|imei| imei.get_ref().clone()),
             may_cut_while_updating: is_virtual || form.may_cut_while_updating,
         })
@@ -159,6 +194,7 @@ impl Reader<'_> {
         console: &ConsoleForm,
         lines: &[Section],
         form: Option<Spanned<VirtualForm>>,
+        figures: &Figures,
     ) -> Result<VirtualBench, RigFileError> {
         let mixed = |what| Kind::Mixed {
             what,
@@ -180,7 +216,7 @@ impl Reader<'_> {
             lines
                 .iter()
                 .find(|(role, _)| *role == wanted)
-                .map(|(role, line)| self.pulse(*role, line.get_ref()))
+                .map(|(role, line)| self.pulse(*role, line.get_ref(), figures))
                 .transpose()
         };
         let (personality, speed) = match form.map(Spanned::into_inner) {
@@ -206,6 +242,10 @@ impl Reader<'_> {
             pwrkey: pulse(Role::Pwrkey)?,
             reset: pulse(Role::Reset)?,
             power_good: has(Role::PowerGood),
+            console_enable: lines
+                .iter()
+                .find(|(role, _)| *role == Role::ConsoleEnable)
+                .map(|(_, line)| gates(line.get_ref())),
         })
     }
 
@@ -214,6 +254,7 @@ impl Reader<'_> {
         console: Spanned<ConsoleForm>,
         lines: &[Section],
         virtual_section: Option<Spanned<VirtualForm>>,
+        figures: &Figures,
     ) -> Result<RealBench, RigFileError> {
         if let Some(section) = virtual_section {
             return self.err(section.span(), Kind::virtual_among_real("[virtual]"));
@@ -247,7 +288,7 @@ impl Reader<'_> {
                 .map(|(role, line)| {
                     Ok::<_, RigFileError>(PulsedLine {
                         line: self.output(role, line.get_ref())?,
-                        pulse: self.pulse(role, line.get_ref())?,
+                        pulse: self.pulse(role, line.get_ref(), figures)?,
                     })
                 })
                 .transpose()
@@ -265,13 +306,21 @@ impl Reader<'_> {
                 .map(|(role, line)| self.input(role, line.get_ref()))
                 .transpose()?,
             console_enable: output(Role::ConsoleEnable)?,
+            console_gates: find(Role::ConsoleEnable)
+                .map(|(_, line)| gates(line.get_ref()))
+                .unwrap_or_default(),
         })
     }
 
-    fn pulse(&self, role: Role, form: &LineForm) -> Result<Duration, RigFileError> {
+    fn pulse(
+        &self,
+        role: Role,
+        form: &LineForm,
+        figures: &Figures,
+    ) -> Result<Duration, RigFileError> {
         let (line, default, least) = match role {
-            Role::Pwrkey => ("PWRKEY", PWRKEY_PULSE, PWRKEY_PULSE_MIN),
-            _ => ("RESET_N", RESET_PULSE, RESET_PULSE_MIN),
+            Role::Pwrkey => ("PWRKEY", PWRKEY_PULSE, figures.pwrkey_least),
+            _ => ("RESET_N", RESET_PULSE, figures.reset_least),
         };
         let Some(text) = &form.pulse else {
             return Ok(default);
@@ -317,6 +366,11 @@ impl Reader<'_> {
             (
                 "off_for",
                 span(span_of(&form.off_for), role == Role::Supply),
+            ),
+            ("stable", span(span_of(&form.stable), role == Role::Supply)),
+            (
+                "gates",
+                span(span_of(&form.gates), role == Role::ConsoleEnable),
             ),
         ];
         match useless.into_iter().find_map(|(key, at)| Some((key, at?))) {

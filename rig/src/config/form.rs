@@ -48,6 +48,9 @@ pub(super) struct ModuleForm {
     /// Which one it must be, by its 15 digits; any other is refused.
     #[schemars(with = "Option<String>", regex(pattern = r"^[0-9]{15}$"))]
     pub(super) imei: Option<Spanned<String>>,
+    /// From its start to its answers, at the most.
+    #[schemars(with = "Option<String>")]
+    pub(super) boots_within: Option<Spanned<String>>,
     /// Whether its supply may be cut while it writes its flash: a module can be lost.
     #[serde(default)]
     pub(super) may_cut_while_updating: bool,
@@ -124,6 +127,19 @@ pub(super) struct LineForm {
     /// supply: the least time without power.
     #[schemars(with = "Option<String>")]
     pub(super) off_for: Option<Spanned<String>>,
+    /// supply: from VBAT to PWRKEY.
+    #[schemars(with = "Option<String>")]
+    pub(super) stable: Option<Spanned<String>>,
+    /// console_enable: which ways it cuts; `both`, as a TXS0108E does, where it is not said.
+    #[schemars(with = "Option<GatesForm>")]
+    pub(super) gates: Option<Spanned<GatesForm>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum GatesForm {
+    Transmit,
+    Both,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]

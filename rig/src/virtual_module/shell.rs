@@ -64,13 +64,19 @@ enum Line {
     Vbat,
     Pwrkey,
     Reset,
+    /// The level shifter lets the host's bytes through.
+    ToModule,
+    /// And the module's.
+    ToHost,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Levels {
     vbat: bool,
     pwrkey: bool,
     reset: bool,
+    to_module: bool,
+    to_host: bool,
     /// The relay of VBAT does not open any more.
     stuck: bool,
     changes: VecDeque<(Instant, Line, bool)>,
@@ -90,9 +96,11 @@ impl Shared {
     }
 }
 
-/// VBAT, PWRKEY and RESET_N as the bench holds them, and VDD_EXT as it sees it.
+/// VBAT, PWRKEY and RESET_N as the bench holds them, the level shifter between the UARTs, and
+/// VDD_EXT as the bench sees it.
 ///
-/// `true` means powered for VBAT and asserted (held low) for PWRKEY and RESET_N.
+/// `true` means powered for VBAT and asserted (held low) for PWRKEY and RESET_N. The shifter is
+/// on until it is switched.
 #[derive(Clone, Debug)]
 pub struct Lines(Arc<Shared>);
 
@@ -110,6 +118,21 @@ impl Lines {
     /// Asserts or releases RESET_N.
     pub fn set_reset(&self, asserted: bool) {
         self.set(Line::Reset, asserted);
+    }
+
+    /// Enables or disables the way from the host's TXD to the module's RXD.
+    pub fn set_to_module(&self, enabled: bool) {
+        self.set(Line::ToModule, enabled);
+    }
+
+    /// Enables or disables the way from the module's TXD to the host's RXD.
+    pub fn set_to_host(&self, enabled: bool) {
+        self.set(Line::ToHost, enabled);
+    }
+
+    /// Whether what the host sends reaches the module's pin.
+    pub fn to_module(&self) -> bool {
+        self.0.levels().to_module
     }
 
     /// Whether the supply is connected.
@@ -140,13 +163,15 @@ impl Lines {
                 Line::Vbat => &mut levels.vbat,
                 Line::Pwrkey => &mut levels.pwrkey,
                 Line::Reset => &mut levels.reset,
+                Line::ToModule => &mut levels.to_module,
+                Line::ToHost => &mut levels.to_host,
             };
             if *held == level {
                 return;
             }
             *held = level;
             if levels.changes.len() == CHANGES_MAX {
-                // Of this many changes of three lines, the oldest is followed by another of its
+                // Of this many changes of five lines, the oldest is followed by another of its
                 // line: what is lost is a pulse that nobody could have seen.
                 levels.changes.pop_front();
             }
@@ -173,8 +198,13 @@ impl Shell {
         let wake = Arc::new(Wake::new()?);
         let shared = Arc::new(Shared {
             levels: Mutex::new(Levels {
+                vbat: false,
+                pwrkey: false,
+                reset: false,
+                to_module: true,
+                to_host: true,
                 stuck: settings.defects.contains(&Defect::H01),
-                ..Levels::default()
+                changes: VecDeque::new(),
             }),
             vdd_ext: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -192,6 +222,10 @@ impl Shell {
             store,
             shared: shared.clone(),
             unread: false,
+            shifter: Shifter {
+                to_module: true,
+                to_host: true,
+            },
             lies: Lies::new(&settings.defects, settings.speed.max(1)),
         };
         let thread = thread::Builder::new()
@@ -272,7 +306,15 @@ struct Life {
     shared: Arc<Shared>,
     /// The host let [`HOLD_MAX`] pass: no more is waited until it has read everything.
     unread: bool,
+    shifter: Shifter,
     lies: Lies,
+}
+
+/// The level shifter between the two UARTs: what it does not let through is lost.
+#[derive(Clone, Copy, Debug)]
+struct Shifter {
+    to_module: bool,
+    to_host: bool,
 }
 
 /// How the rig around the module lies.
@@ -342,7 +384,7 @@ impl Life {
     fn hear(&mut self, now: Instant, buffer: &mut [u8]) -> io::Result<()> {
         let now = self.clock.at(now);
         let heard = self.pty.read(buffer)?;
-        if !heard.is_empty() {
+        if !heard.is_empty() && self.shifter.to_module {
             let rate = self.pty.host_rate()?;
             self.module.idle(now);
             self.module.hear(heard, rate);
@@ -376,6 +418,8 @@ impl Life {
             match (line, level) {
                 (Line::Pwrkey, _) => self.module.set_pwrkey(level),
                 (Line::Reset, _) => self.module.set_reset(level),
+                (Line::ToModule, _) => self.shifter.to_module = level,
+                (Line::ToHost, _) => self.shifter.to_host = level,
                 (Line::Vbat, true) => {
                     self.lies.late_cut = None;
                     self.module.set_vbat(true);
@@ -422,6 +466,7 @@ impl Life {
     /// Does what the module wants done; tells whether the host has something to read now.
     fn perform(&mut self, output: Output) -> io::Result<bool> {
         match output {
+            Output::Host { .. } if !self.shifter.to_host => {}
             Output::Host { bytes, rate } => {
                 let bytes = self.lies.on_the_console(bytes);
                 let host_rate = self.pty.host_rate()?;

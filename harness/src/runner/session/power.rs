@@ -1,0 +1,236 @@
+//! The supply and the lines beside it, as a session switches them: each deed with what proves it.
+//!
+//! A cut is more than an edge. The edge comes first and waits for nothing. Then we let go of our
+//! transmit line, which would feed the module; the bulk capacitor holds VBAT for milliseconds
+//! (VDD_EXT falls 5 ms after it or later: BC26 hardware manual p. 22, figure 9), so microseconds
+//! after the edge there is nothing to feed yet, and an output enable that is a program or a USB
+//! transfer does not move the cut. Where nobody waits for the edge, the line goes first. It is
+//! taken back when the module's rail is up.
+
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use dfota::reader::What;
+use dfota::timeline::{Event, Pin, Power, ReadBack};
+use rig::transmit::LetGo;
+
+use super::{Act, Session, Stop};
+
+/// How long bytes may still arrive after the supply was switched: what the adapter and the
+/// kernel had under way. An FTDI adapter holds bytes back for up to 16 ms.
+const IN_FLIGHT: Duration = Duration::from_millis(50);
+/// How often the rail is looked at until it is down.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a rail may take to fall beyond the bench's time off. What is up then stays up.
+const RAIL_DOWN_WITHIN: Duration = Duration::from_secs(30);
+/// And with a fast virtual module, at least: its thread needs its turn on a busy machine.
+const RAIL_DOWN_FLOOR: Duration = Duration::from_secs(1);
+
+impl Session<'_> {
+    /// Switches the supply on, when it has been off for as long as it must. VBAT alone boots
+    /// nothing: PWRKEY follows by itself, and our transmit line is still let go of.
+    pub(in crate::runner) fn supply_on(&mut self) -> Result<(), Stop> {
+        self.pass(self.rig.supply.off_left())?;
+        // What is left in the tty was said in another life of the module.
+        self.rig.console.clear()?;
+        self.rig.supply.assert()?;
+        self.powered = true;
+        let at = self.now();
+        let read_back = read_back(self.rig.supply.read()?, true);
+        self.done(
+            at,
+            Event::Supply {
+                to: Power::On,
+                read_back,
+            },
+        )
+    }
+
+    /// Switches the supply off.
+    pub(in crate::runner) fn supply_off(&mut self) -> Result<(), Stop> {
+        self.let_go_of_transmit()?;
+        let acted = self.act(&Act::Cut)?;
+        self.supply_went_off(acted)
+    }
+
+    /// The edge, and straight after it the transmit line; says when the edge was.
+    pub(super) fn cut(&mut self) -> Result<Duration, Stop> {
+        self.rig.supply.cut()?;
+        let acted = self.now();
+        if self.transmits {
+            let how = self.rig.let_go_of_transmit()?;
+            self.transmits = false;
+            self.let_go = transmit_let_go(&how).map(|event| (self.now(), event));
+        }
+        Ok(acted)
+    }
+
+    /// Lines that end while bytes are still in flight were said before the cut, and stand
+    /// before it in the timeline; what comes later stands after it and is evidence that the
+    /// module lived on.
+    pub(super) fn supply_went_off(&mut self, acted: Duration) -> Result<(), Stop> {
+        self.powered = false;
+        let off = Event::Supply {
+            to: Power::Off,
+            read_back: read_back(self.rig.supply.read()?, false),
+        };
+        self.folder.wire(acted, What::Event(off.clone()))?;
+        let let_go = self.let_go.take();
+        if let Some((at, event)) = &let_go {
+            self.folder.wire(*at, What::Event(event.clone()))?;
+        }
+        let quiet = acted + IN_FLIGHT;
+        loop {
+            let left = quiet.saturating_sub(self.now());
+            if left.is_zero() {
+                break;
+            }
+            let woken = self.rig.console.wait(self.inbox.waker().as_fd(), left)?;
+            if woken.other {
+                self.take_reports()?;
+            }
+            if !woken.console {
+                continue;
+            }
+            let n = self.rig.console.read(&mut self.chunk)?;
+            if self.flooded_by(n).is_some() {
+                continue; // that it floods is said by then, and its power goes all the same
+            }
+            let at = self.now();
+            self.folder
+                .wire(at, What::Chunk(self.chunk[..n].to_vec()))?;
+            self.bytes_read += n;
+            for line in self.splitter.push(at, &self.chunk[..n]) {
+                self.received(line, Some(acted))?;
+            }
+        }
+        if let Some(line) = self.splitter.cut_short() {
+            self.received(line, Some(acted))?;
+        }
+        self.understanding.power_lost();
+        self.met_by_unfinished = false;
+        self.overrun = self
+            .trigger
+            .take()
+            .and_then(|from| self.overrun_since(from));
+        self.happened_at(acted, off)?;
+        if let Some((at, event)) = let_go {
+            self.happened_at(at, event)?;
+        }
+        self.forget_the_past();
+        self.rig.supply.remember()?;
+        self.sense().map(drop)
+    }
+
+    /// Lets go of our transmit line, unless that has been done.
+    fn let_go_of_transmit(&mut self) -> Result<(), Stop> {
+        if !self.transmits {
+            return Ok(());
+        }
+        let how = self.rig.let_go_of_transmit()?;
+        self.transmits = false;
+        match transmit_let_go(&how) {
+            Some(event) => self.done(self.now(), event),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes our transmit line back, unless it is ours.
+    pub(in crate::runner) fn take_transmit(&mut self) -> Result<(), Stop> {
+        if self.transmits {
+            return Ok(());
+        }
+        self.rig.take_transmit()?;
+        self.transmits = true;
+        if self.rig.console_enable.is_some() {
+            self.done(
+                self.now(),
+                Event::Pin {
+                    pin: Pin::ConsoleEnable,
+                    asserted: true,
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whether our transmit line is let go of.
+    pub(in crate::runner) fn has_let_go(&self) -> bool {
+        !self.transmits
+    }
+
+    /// Looks at the rail, where the rig can.
+    pub(in crate::runner) fn sense(&mut self) -> Result<Option<bool>, Stop> {
+        let up = self.look_at_rail()?;
+        if let Some(up) = up {
+            self.happened(Event::Rail { up })?;
+        }
+        Ok(up)
+    }
+
+    fn look_at_rail(&mut self) -> Result<Option<bool>, Stop> {
+        match &mut self.rig.power_good {
+            Some(line) => Ok(line.read()?),
+            None => Ok(None),
+        }
+    }
+
+    /// Lets the power be off until the moment `until`, and then until the rail is down, where
+    /// that is sensed, but not for ever: a rail that stays up stands in the timeline as it is,
+    /// right before whatever follows, and no cut is proved by it.
+    pub(in crate::runner) fn stay_off_until(&mut self, until: Duration) -> Result<(), Stop> {
+        let bound = self.pace(RAIL_DOWN_WITHIN).max(RAIL_DOWN_FLOOR);
+        let given_up = match self.rail_is_stuck {
+            true => until,
+            false => until + bound,
+        };
+        if self.look_at_rail()? == Some(true) {
+            while self.look_at_rail()? == Some(true) && self.now() < given_up {
+                self.pass(LOOK_EVERY)?;
+            }
+            self.rail_is_stuck = self.sense()? == Some(true);
+        }
+        self.pass(until.saturating_sub(self.now()))?;
+        self.sense().map(drop)
+    }
+
+    pub(super) fn pin(&mut self, pin: Pin) -> Result<&mut rig::line::Line, Stop> {
+        let (line, name) = match pin {
+            Pin::Pwrkey => (&mut self.rig.pwrkey, "PWRKEY"),
+            Pin::ResetN => (&mut self.rig.reset, "RESET_N"),
+            Pin::ConsoleEnable => (&mut self.rig.console_enable, "console enable"),
+        };
+        line.as_mut()
+            .ok_or_else(|| Stop::Refused(format!("this rig has no {name}")))
+    }
+
+    /// Asserts or releases a line beside the supply.
+    pub(in crate::runner) fn set_pin(&mut self, pin: Pin, asserted: bool) -> Result<(), Stop> {
+        let line = self.pin(pin)?;
+        if asserted {
+            line.assert()?;
+        } else {
+            line.release()?;
+        }
+        self.done(self.now(), Event::Pin { pin, asserted })
+    }
+}
+
+/// How it stands in the timeline that our transmit line was let go of.
+fn transmit_let_go(how: &LetGo) -> Option<Event> {
+    match how {
+        LetGo::ByConsoleEnable(_) => Some(Event::Pin {
+            pin: Pin::ConsoleEnable,
+            asserted: false,
+        }),
+        LetGo::ByBreak | LetGo::Impossible(_) => None,
+    }
+}
+
+fn read_back(level: Option<bool>, commanded: bool) -> ReadBack {
+    match level {
+        Some(level) if level == commanded => ReadBack::Agrees,
+        Some(_) => ReadBack::Differs,
+        None => ReadBack::Unavailable,
+    }
+}
