@@ -47,9 +47,9 @@ schemas:
 bench-reaction:
     cargo bench --package harness --bench reaction
 
-# Strangers against the package server, for a minute.
+# Strangers against the package server, for a minute, and slowhttptest where there is one.
 soak-server:
-    cargo test --package harness --test server -- --ignored --exact hostile::strangers_neither_end_it_nor_disturb_a_download_for_a_minute
+    cargo test --package harness --test server -- --ignored --exact hostile::strangers_neither_end_it_nor_disturb_a_download_for_a_minute --nocapture
 
 # The package server beside nginx (Debian: nginx-light), in the same run; says so where there is none.
 bench-server:

@@ -18,6 +18,7 @@ mod connection;
 mod content;
 mod door;
 mod gate;
+mod interference;
 mod pace;
 mod playout;
 mod random;
@@ -37,6 +38,8 @@ pub use self::alone::{Alone, AloneError, serve_alone};
 use self::content::Content;
 use self::door::{Door, Doorway};
 use self::gate::Shared;
+use self::interference::Disturbance;
+pub use self::interference::{NetworkNeeds, why_not};
 pub use self::record::{Reports, Seen, ServerReport};
 use self::standing::Standing;
 pub use self::wire_plan::WirePlan;
@@ -168,6 +171,8 @@ pub enum ServerError {
     NoSuchPackage { name: String, has: String },
     #[error("`{path}` is not on offer: it was withdrawn")]
     NotOnOffer { path: String },
+    #[error("cannot do to the network what a plan says")]
+    Network { source: std::io::Error },
     #[error("the content server does not answer")]
     ContentSilent,
 }
@@ -293,34 +298,63 @@ impl PackageServer {
         })
     }
 
-    /// Opens or shuts the port, or puts it out of order, as the offers want it.
+    /// Opens or shuts the port, or puts it or the way to it out of order, as the offers want it.
     fn set_door(&self, changed: &Standing) -> Result<(), ServerError> {
+        let listen = self.local_addr();
+        self.end_interference(changed)?;
         let wanted = self
             .offers()
             .values()
             .map(|standing| standing.doorway())
             .max();
-        let doorway = wanted.unwrap_or(Doorway::Shut);
-        let listen = self.local_addr();
         let proof = self
             .shared
             .door
-            .set(doorway)
+            .set(wanted.unwrap_or(Doorway::Shut))
             .map_err(|source| ServerError::Door { listen, source })?;
-        let stands = wanted.is_some();
-        if let Some(proof) = proof.filter(|_| stands) {
+        let disturbance = self
+            .offers()
+            .values()
+            .find_map(|standing| standing.disturbance());
+        let mut proof = proof.filter(|_| wanted.is_some());
+        if let Some((named, disturbance)) = disturbance {
+            let network = |source| ServerError::Network { source };
+            self.shared
+                .interference
+                .begin(named, disturbance)
+                .map_err(network)?;
+            if disturbance == Disturbance::Unreachable {
+                proof = Some(self.shared.door.is_unreachable().map_err(network)?);
+            }
+        }
+        if let Some(proof) = proof {
             for name in changed.plans_of_the_port() {
-                let text = proof.clone();
-                self.shared.tell(Seen::FaultFired {
-                    name,
-                    connection: None,
-                    at_byte: 0,
-                    acked: 0,
-                    text,
-                });
+                self.tell_fired(name, proof.clone());
             }
         }
         Ok(())
+    }
+
+    /// Ends what is done to packets, and tells what came of it.
+    fn end_interference(&self, changed: &Standing) -> Result<(), ServerError> {
+        let ended = self.shared.interference.end();
+        let ended = ended.map_err(|source| ServerError::Network { source })?;
+        if let Some((named, proof)) = ended
+            && changed.is_played(&named)
+        {
+            self.tell_fired(named.name, proof);
+        }
+        Ok(())
+    }
+
+    fn tell_fired(&self, name: String, text: String) {
+        self.shared.tell(Seen::FaultFired {
+            name,
+            connection: None,
+            at_byte: 0,
+            acked: 0,
+            text,
+        });
     }
 }
 

@@ -290,7 +290,7 @@ impl Run {
                     .to_owned(),
             );
         }
-        None
+        crate::package_server::why_not(needs.network)
     }
 
     /// What the judge must know that the timeline does not say.

@@ -22,7 +22,7 @@ use dfota::brief::EndState;
 use dfota::timeline::Pin;
 use rig::virtual_module::{Defect, Personality};
 
-use crate::package_server::Serving;
+use crate::package_server::{NetworkNeeds, Serving};
 
 pub use self::error::{ScenarioError, ScenarioErrorKind, SelectError};
 pub use self::parse::{load, parse};
@@ -122,6 +122,8 @@ pub struct Needs {
     pub cut_while_updating: bool,
     /// A virtual module: it is asked to misbehave, or prepared as no bench can.
     pub virtual_module: bool,
+    /// What only the system can do to a network.
+    pub network: NetworkNeeds,
 }
 
 impl Case {
@@ -133,8 +135,12 @@ impl Case {
             virtual_module: self.virtual_module.needs_virtual(),
             ..Needs::default()
         };
+        needs.network = network_needs(&self.serving);
         for step in &self.steps {
             match &step.statement {
+                Statement::Serve(serving) => {
+                    needs.network = needs.network.and(network_needs(serving));
+                }
                 // From START on the module may be at its flash at any moment (domain §1.4).
                 Statement::Expect(expectation) => {
                     update_under_way |= expectation.shows_an_update_under_way();
@@ -231,6 +237,16 @@ impl From<EndFirmware> for EndState {
             EndFirmware::Either => EndState::Either,
         }
     }
+}
+
+fn network_needs(serving: &Serving) -> NetworkNeeds {
+    let Serving::Through(plans) = serving else {
+        return NetworkNeeds::default();
+    };
+    plans
+        .iter()
+        .map(|named| NetworkNeeds::of(&named.plan))
+        .fold(NetworkNeeds::default(), NetworkNeeds::and)
 }
 
 /// How a virtual module is prepared.

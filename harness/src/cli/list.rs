@@ -73,6 +73,8 @@ fn needs(needs: Needs, cases: usize) -> String {
         (needs.reset, "RESET_N"),
         (needs.cut_while_updating, "leave to cut while updating"),
         (needs.virtual_module, "the virtual module"),
+        (needs.network.firewall, "nftables"),
+        (needs.network.netem, "netem"),
     ]
     .into_iter()
     .filter_map(|(needed, what)| needed.then_some(what))

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::random::Sequence;
 use super::request::{Method, Request};
-use super::wire_plan::{At, BodySource, Instead, RangeLie};
+use super::wire_plan::{At, BodySource, Instead, RangeLie, Told};
 
 /// A whole answer: what is true, or well-formed at least.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,6 +237,13 @@ pub(super) fn instead(
         (Some(BodySource::Ones(count)), _) => {
             whole(binary, Bytes::from(vec![0xFF; bounded(*count)]))
         }
+        (Some(BodySource::Gzip(told)), _) => {
+            let mut answer = whole(binary, gzip(around.package));
+            if *told == Told::Told {
+                answer.set("Content-Encoding", "gzip".to_owned());
+            }
+            answer
+        }
         (Some(BodySource::Endless), _) => {
             let mut answer = whole(binary, Bytes::new());
             answer.headers.retain(|(name, _)| name != "Content-Length");
@@ -279,6 +286,14 @@ fn bounded(count: u64) -> usize {
 fn first(package: &Bytes, at: At) -> Bytes {
     let length = at.in_length(package.len() as u64);
     package.slice(..usize::try_from(length).unwrap_or(package.len()))
+}
+
+fn gzip(package: &[u8]) -> Bytes {
+    use std::io::Write;
+    let mut coder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    // A vector takes whatever is written to it.
+    let coded = coder.write_all(package).and_then(|()| coder.finish());
+    coded.map(Bytes::from).unwrap_or_default()
 }
 
 /// What is answered to `Range` instead of the truth.

@@ -209,7 +209,15 @@ async fn refuse(
             range_from: None,
         });
     }
-    let mut playout = Playout::new(stream, inside.accepted, limits, gone, Silent);
+    let shared = Arc::clone(&inside.shared);
+    let mut playout = Playout::new(
+        stream,
+        inside.accepted,
+        limits,
+        gone,
+        &shared.interference,
+        Silent,
+    );
     let how = playout.play(&script, Sequence::new(0, 0)).await;
     let played = std::mem::take(&mut playout.played);
     note(inside, played, &script, &answer);
@@ -264,6 +272,7 @@ async fn answer(inside: &mut Inside, stream: &TcpStream, standing: &Standing, re
     }
     let teller = Teller {
         shared: &shared,
+        standing,
         connection: inside.connection,
         named: named.as_ref(),
         script: &script,
@@ -279,6 +288,7 @@ async fn answer(inside: &mut Inside, stream: &TcpStream, standing: &Standing, re
         inside.accepted,
         shared.limits,
         standing.gone(),
+        &shared.interference,
         teller,
     );
     let how = playout.play(&script, random).await;
@@ -394,6 +404,7 @@ impl Watcher for Silent {
 /// Tells the runner how a reply goes on.
 struct Teller<'a> {
     shared: &'a Shared,
+    standing: &'a Standing,
     connection: u64,
     named: Option<&'a NamedPlan>,
     script: &'a Script,
@@ -427,16 +438,21 @@ impl Watcher for Teller<'_> {
 
     fn fired(&mut self, fired: &Fired) {
         self.fired.push(fired.what.clone());
-        if let Some(named) = self.named
-            && self.fired.len() == self.script.operations
-        {
-            self.shared.tell(Seen::FaultFired {
-                name: named.name.clone(),
-                connection: Some(self.connection),
-                at_byte: fired.at_byte.saturating_sub(self.script.head_length),
-                acked: fired.acked.saturating_sub(self.script.head_length),
-                text: self.fired.join("; "),
-            });
+        let Some(named) = self.named else { return };
+        if self.fired.len() != self.script.operations {
+            return;
         }
+        if named.plan.network.is_some() {
+            // The other half of its proof comes when the plan ends.
+            self.standing.has_played(&named.name);
+            return;
+        }
+        self.shared.tell(Seen::FaultFired {
+            name: named.name.clone(),
+            connection: Some(self.connection),
+            at_byte: fired.at_byte.saturating_sub(self.script.head_length),
+            acked: fired.acked.saturating_sub(self.script.head_length),
+            text: self.fired.join("; "),
+        });
     }
 }

@@ -167,6 +167,17 @@ impl Door {
         TcpStream::connect_timeout(&address, ATTEMPT)
     }
 
+    /// Sees for itself that there is no way to the port.
+    pub(super) fn is_unreachable(&self) -> io::Result<String> {
+        match self.attempt() {
+            Err(error) if error.kind() == io::ErrorKind::HostUnreachable => {
+                Ok("a connection of our own was told that the host cannot be reached".to_owned())
+            }
+            Err(error) => Err(error),
+            Ok(_) => Err(io::Error::other("a connection of our own was completed")),
+        }
+    }
+
     /// Whether a connection is one of our own.
     pub(super) fn is_own(&self, peer: SocketAddr) -> bool {
         let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);

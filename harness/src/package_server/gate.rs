@@ -20,6 +20,7 @@ use super::Limits;
 use super::admission::{Admission, Admitted};
 use super::content::Content;
 use super::door::Door;
+use super::interference::Interference;
 use super::record::{ConnectionRecord, Reports, Seen, ServerReport};
 use super::standing::Standing;
 
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) started: Instant,
     pub(super) door: Door,
+    pub(super) interference: Interference,
     pub(super) content: Content,
     /// By path.
     pub(super) offers: Mutex<BTreeMap<String, Arc<Standing>>>,
@@ -68,6 +70,7 @@ impl Shared {
         Shared {
             limits,
             started: now,
+            interference: Interference::new(door.address()),
             door,
             content,
             offers: Mutex::default(),

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Limits;
+use super::interference::Interference;
 use super::pace::{Next, Pace, Pacer};
 use super::random::Sequence;
 use super::record::{Fired, Sample};
@@ -97,6 +98,7 @@ impl Left {
 pub(super) struct Playout<'a, W> {
     stream: &'a TcpStream,
     watcher: W,
+    interference: &'a Interference,
     gone: watch::Receiver<bool>,
     limits: Limits,
     accepted: Instant,
@@ -150,6 +152,10 @@ enum Goal {
     Writable,
     /// The peer's FIN.
     PeerLeaves,
+    /// Anything from the peer, beyond what was heard of it, or its FIN.
+    PeerSpeaks {
+        heard: u64,
+    },
 }
 
 impl<'a, W: Watcher> Playout<'a, W> {
@@ -158,11 +164,13 @@ impl<'a, W: Watcher> Playout<'a, W> {
         accepted: Instant,
         limits: Limits,
         gone: watch::Receiver<bool>,
+        interference: &'a Interference,
         watcher: W,
     ) -> Playout<'a, W> {
         Playout {
             stream,
             watcher,
+            interference,
             gone,
             limits,
             accepted,
@@ -231,14 +239,11 @@ impl<'a, W: Watcher> Playout<'a, W> {
                         self.pending.push_back((self.played.written, what.clone()));
                     }
                 }
+                Move::OutOfBand(byte) => self.say_out_of_band(*byte).await?,
                 Move::Stall(how_long) => self.stall(*how_long).await?,
-                Move::EndlessHead => loop {
-                    let line = format!("X-Pad-{}: {}\r\n", endless.next(), "x".repeat(64));
-                    self.say(&Bytes::from(line), &mut pacer, segment).await?;
-                },
-                Move::EndlessBody => loop {
-                    let bytes = Bytes::from(endless.bytes(4_096));
-                    self.say(&bytes, &mut pacer, segment).await?;
+                Move::Endless(what) => loop {
+                    let more = what.more(&mut endless);
+                    self.say(&more, &mut pacer, segment).await?;
                 },
             }
         }
@@ -285,6 +290,23 @@ impl<'a, W: Watcher> Playout<'a, W> {
         Ok(())
     }
 
+    async fn say_out_of_band(&mut self, byte: u8) -> Result<(), Left> {
+        let socket = SockRef::from(self.stream);
+        loop {
+            match socket.send_out_of_band(&[byte]) {
+                Ok(_one) => {
+                    self.played.written += 1;
+                    return Ok(());
+                }
+                // It is not tokio that wrote, so tokio does not know that there is no room.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait(Goal::Acknowledged).await?;
+                }
+                Err(error) => return Err(Left::of(&error)),
+            }
+        }
+    }
+
     /// A stall has fired when it is over, or when the peer has had enough of it.
     async fn stall(&mut self, how_long: Option<Duration>) -> Result<(), Left> {
         self.wait(Goal::Acknowledged).await?;
@@ -317,7 +339,8 @@ impl<'a, W: Watcher> Playout<'a, W> {
         if let Some(Doubt { stall_until }) = self.doubt.take() {
             self.wait(Goal::Time(stall_until)).await?;
         }
-        if script.end.how == EndHow::Reset || script.end.how == EndHow::Hang || !after.is_zero() {
+        let at_once = matches!(script.end.how, EndHow::Close | EndHow::ResetUndrained);
+        if !at_once || !after.is_zero() {
             self.wait(Goal::Acknowledged).await?;
         }
         if !after.is_zero() {
@@ -327,6 +350,8 @@ impl<'a, W: Watcher> Playout<'a, W> {
             EndHow::Close => self.close(script).await,
             EndHow::Reset | EndHow::ResetUndrained => self.reset(script),
             EndHow::Hang => self.hang(script).await,
+            EndHow::Forgotten => self.forget(script).await,
+            EndHow::Vanish => self.vanish(script).await,
         }
     }
 
@@ -370,6 +395,57 @@ impl<'a, W: Watcher> Playout<'a, W> {
         ))
     }
 
+    /// Says nothing until the peer does, and then RST.
+    async fn forget(&mut self, script: &Script) -> Result<String, Left> {
+        let behind = self.body_acked(script);
+        let heard = self.played.more_received;
+        let began = Instant::now();
+        match self.wait(Goal::PeerSpeaks { heard }).await {
+            Ok(()) | Err(Left::PeerClosed) => {}
+            Err(left) => return Err(left),
+        }
+        SockRef::from(self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .map_err(|error| Left::System(error.kind()))?;
+        let said = match self.input {
+            Input::Open => "data",
+            Input::Closed => "FIN",
+        };
+        let lasted = began.elapsed().as_secs_f64();
+        self.fire(&format!(
+            "forgotten after {behind} bytes of the body: {said} that came {lasted:.1} s later was answered by RST"
+        ));
+        Ok(format!("reset by us after {behind} bytes of the body"))
+    }
+
+    /// Says nothing any more, and hears nothing. Our FIN is the packet that proves it.
+    async fn vanish(&mut self, script: &Script) -> Result<String, Left> {
+        let system = |error: io::Error| Left::System(error.kind());
+        let behind = self.body_acked(script);
+        let peer = self.stream.peer_addr().map_err(|error| Left::of(&error))?;
+        // It starts a program and waits for it.
+        tokio::task::block_in_place(|| self.interference.cut_off(peer)).map_err(system)?;
+        let socket = SockRef::from(self.stream);
+        socket
+            .shutdown(std::net::Shutdown::Write)
+            .map_err(|error| Left::of(&error))?;
+        let until = Instant::now() + CLOSE_WITHIN;
+        let mut stopped = 0;
+        while stopped == 0 && Instant::now() < until {
+            stopped =
+                tokio::task::block_in_place(|| self.interference.stopped(peer)).map_err(system)?;
+            self.wait(Goal::Time(Instant::now() + LOOK_SELDOM)).await?;
+        }
+        // What would tell the peer that we are gone is stopped as well.
+        socket.set_linger(Some(Duration::ZERO)).map_err(system)?;
+        if stopped > 0 {
+            self.fire(&format!(
+                "cut off after {behind} bytes of the body, all acknowledged: {stopped} packets stopped so far"
+            ));
+        }
+        Ok(format!("cut off by us after {behind} bytes of the body"))
+    }
+
     fn body_acked(&self, script: &Script) -> u64 {
         self.played.acked.saturating_sub(script.head_length)
     }
@@ -411,7 +487,11 @@ impl<'a, W: Watcher> Playout<'a, W> {
                 Goal::Acknowledged if !on_its_way => return Ok(()),
                 Goal::TimeOrFin(time) | Goal::Time(time) if now >= time => return Ok(()),
                 Goal::TimeOrFin(time) | Goal::Time(time) => until = until.min(time),
-                Goal::Acknowledged | Goal::Writable | Goal::PeerLeaves => {}
+                Goal::PeerSpeaks { heard } if self.played.more_received > heard => return Ok(()),
+                Goal::Acknowledged
+                | Goal::Writable
+                | Goal::PeerLeaves
+                | Goal::PeerSpeaks { .. } => {}
             }
             if on_its_way {
                 until = until.min(now + self.look_every);
@@ -430,7 +510,10 @@ impl<'a, W: Watcher> Playout<'a, W> {
                 ready = self.stream.readable(), if reads => {
                     ready.map_err(|error| Left::of(&error))?;
                     self.take_input()?;
-                    let leaves = matches!(goal, Goal::TimeOrFin(_) | Goal::PeerLeaves);
+                    let leaves = matches!(
+                        goal,
+                        Goal::TimeOrFin(_) | Goal::PeerLeaves | Goal::PeerSpeaks { .. }
+                    );
                     if self.input == Input::Closed && leaves {
                         return Err(Left::PeerClosed);
                     }

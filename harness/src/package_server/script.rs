@@ -51,6 +51,8 @@ pub(super) struct ScriptEnd {
 pub(super) enum Move {
     /// Sends these bytes.
     Say(Bytes),
+    /// Sends this byte as urgent data, which is no part of what is said.
+    OutOfBand(u8),
     /// Sends nothing for so long; `None`: ever again.
     Stall(Option<Duration>),
     /// Goes on at this pace.
@@ -61,10 +63,33 @@ pub(super) enum Move {
     Settle,
     /// An operation is complete once all that was sent before it is acknowledged.
     Fired(String),
-    /// Sends header lines for ever.
-    EndlessHead,
-    /// Sends random bytes for ever.
-    EndlessBody,
+    /// Goes on so for ever.
+    Endless(Endless),
+}
+
+/// What is said for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Endless {
+    /// Header lines.
+    Lines,
+    /// Interim responses of a status.
+    Interim(u16),
+    /// Random bytes.
+    Body,
+}
+
+impl Endless {
+    /// The next of it.
+    pub(super) fn more(self, random: &mut Sequence) -> Bytes {
+        match self {
+            Endless::Lines => {
+                let line = format!("X-Pad-{}: {}\r\n", random.next(), "x".repeat(64));
+                Bytes::from(line)
+            }
+            Endless::Interim(status) => head::interim(status).into(),
+            Endless::Body => Bytes::from(random.bytes(4_096)),
+        }
+    }
 }
 
 /// What a script is made for.
@@ -132,7 +157,7 @@ pub(super) fn make(answer: &Answer, making: Making<'_>, random: &mut Sequence) -
         script.withheld.append(&mut body.withheld);
         let whole = script.withheld.is_empty();
         if answer.endless && whole {
-            script.moves.push(Move::EndlessBody);
+            script.moves.push(Move::Endless(Endless::Body));
         }
     } else {
         script

@@ -1,6 +1,6 @@
 //! An offer that stands, and what is done with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::answer::{Answer, Others};
 use super::door::Doorway;
+use super::interference::Disturbance;
 use super::wire_plan::{BodySource, BodyWhat, Connect};
 use super::{NamedPlan, Offer, ServerError, Serving};
 
@@ -34,6 +35,8 @@ pub(super) struct Standing {
     live: Mutex<usize>,
     ended: Condvar,
     answers: Mutex<HashMap<String, Answer>>,
+    /// Plans with two halves, one of them the network's, whose other half was played.
+    played: Mutex<HashSet<String>>,
 }
 
 /// How many of the content server's answers are kept. What is on offer does not change, so the
@@ -76,6 +79,7 @@ impl Standing {
             live: Mutex::new(0),
             ended: Condvar::new(),
             answers: Mutex::default(),
+            played: Mutex::default(),
         };
         standing.serve(offer.serving)?;
         Ok(standing)
@@ -123,7 +127,8 @@ impl Standing {
                     Connect::Refuse => Some(Doorway::Shut),
                     Connect::BlackHole => Some(Doorway::Full),
                     Connect::NeverAccept => Some(Doorway::NeverAccept),
-                    Connect::Close | Connect::Reset => None,
+                    // The port is open; it is the way there that is not.
+                    Connect::Unreachable | Connect::Close | Connect::Reset => None,
                 })
                 .unwrap_or(Doorway::Open),
         }
@@ -140,6 +145,34 @@ impl Standing {
                 .map(|named| named.name.clone())
                 .collect(),
         }
+    }
+
+    /// What is to be done to the packets of the port, and by which plan.
+    pub(super) fn disturbance(&self) -> Option<(NamedPlan, Disturbance)> {
+        let play = self.play.lock().unwrap_or_else(PoisonError::into_inner);
+        let Serving::Through(plans) = &play.serving else {
+            return None;
+        };
+        plans.iter().find_map(|named| {
+            let disturbance = match (named.plan.network, named.plan.connect) {
+                (Some(network), _) => Disturbance::Network(network.at_speed(self.speed)),
+                (None, Some(Connect::Unreachable)) => Disturbance::Unreachable,
+                _ => return None,
+            };
+            Some((named.clone(), disturbance))
+        })
+    }
+
+    /// What a plan does to replies was done.
+    pub(super) fn has_played(&self, name: &str) {
+        let mut played = self.played.lock().unwrap_or_else(PoisonError::into_inner);
+        played.insert(name.to_owned());
+    }
+
+    /// Whether a plan has done to replies what it says, where it says anything.
+    pub(super) fn is_played(&self, named: &NamedPlan) -> bool {
+        let played = self.played.lock().unwrap_or_else(PoisonError::into_inner);
+        !named.plan.plays() || played.contains(&named.name)
     }
 
     /// The next request: its number, and the plan that covers it.
@@ -213,7 +246,7 @@ impl Play {
             Serving::Honestly | Serving::Nothing => None,
             Serving::Through(plans) => plans
                 .iter()
-                .find(|named| named.plan.request.covers(request)),
+                .find(|named| named.plan.plays() && named.plan.request.covers(request)),
         }
     }
 }

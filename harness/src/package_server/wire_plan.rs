@@ -15,6 +15,7 @@
 mod body;
 mod end;
 mod head;
+mod network;
 mod place;
 mod rate;
 mod spelling;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use self::body::{BodyOp, BodyWhat};
 pub use self::end::{End, EndHow, Extra};
 pub use self::head::{HeadPlan, HeadStall, Length, Letters, LineEnd, Pad};
+pub use self::network::{Network, Share};
 pub use self::place::{At, HeadAt, Requests};
 pub use self::rate::{BitRate, Drip, Pause, Profile, Rate, Shape};
 
@@ -64,14 +66,31 @@ pub struct WirePlan {
     /// table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
+    /// What the network does to the packets of the port. It lasts until the plans are changed, and
+    /// is about every connection, whatever `request` says; it needs privileges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// How the connection ends: `"close"` (the default), `"reset"`, …, or a table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
 }
 
+impl WirePlan {
+    /// Whether it does anything to a reply, and not to the port alone.
+    pub(super) fn plays(&self) -> bool {
+        let of_the_port = WirePlan {
+            request: self.request,
+            seed: self.seed,
+            network: self.network,
+            ..WirePlan::default()
+        };
+        self.network.is_none() || *self != of_the_port
+    }
+}
+
 /// What is done before a request can be read.
 ///
-/// The first three are done to the port: they last until the plans are changed, and cover every
+/// The first four are done to the port: they last until the plans are changed, and cover every
 /// connection, for a connection that is not accepted cannot be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -82,6 +101,8 @@ pub enum Connect {
     BlackHole,
     /// The system completes the connection; nobody reads or answers.
     NeverAccept,
+    /// SYN is answered by ICMP: there is no way to this host. It needs privileges.
+    Unreachable,
     /// Accepted, and closed at once by FIN.
     Close,
     /// Accepted, and reset at once.
@@ -93,7 +114,7 @@ impl Connect {
     pub fn is_of_the_port(self) -> bool {
         matches!(
             self,
-            Connect::Refuse | Connect::BlackHole | Connect::NeverAccept
+            Connect::Refuse | Connect::BlackHole | Connect::NeverAccept | Connect::Unreachable
         )
     }
 }
@@ -143,6 +164,18 @@ pub enum BodySource {
     Ones(u64),
     /// Random bytes for ever; no `Content-Length`.
     Endless,
+    /// The package, compressed with gzip, which nobody asked for.
+    Gzip(Told),
+}
+
+/// Whether `Content-Encoding` says how the body is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told {
+    /// It does.
+    Told,
+    /// It does not: the body passes for the package.
+    Untold,
 }
 
 /// What is answered to `Range` instead of the truth.

@@ -24,18 +24,21 @@ pub(crate) enum Role {
     Crowd,
     /// With so few descriptors that they are used up.
     Poor,
+    /// On a network that loses packets.
+    Lossy,
 }
 
-const ROLES: [(&str, Role); 3] = [
+const ROLES: [(&str, Role); 4] = [
     ("usual", Role::Usual),
     ("crowd", Role::Crowd),
     ("poor", Role::Poor),
+    ("lossy", Role::Lossy),
 ];
 
 impl Role {
     fn limits(self) -> Limits {
         match self {
-            Role::Usual => Limits::default(),
+            Role::Usual | Role::Lossy => Limits::default(),
             Role::Crowd | Role::Poor => Limits {
                 connections: 1_200,
                 connections_per_address: 1_200,
@@ -50,6 +53,7 @@ impl Role {
         match self {
             Role::Usual => through("[[server]]\nrate = '2Mbit/s'"),
             Role::Crowd | Role::Poor => Serving::Honestly,
+            Role::Lossy => through("[[server]]\nnetwork = { loss = '1%' }"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 
-use crate::parts::{Bench, DEADLINE, Ending, ask, get, package, read_all, through};
+use crate::parts::{Bench, DEADLINE, Ending, ask, get, package, read_all, read_body, through};
 use harness::package_server::{Limits, Serving};
 use rstest::rstest;
 
@@ -110,6 +110,7 @@ const fn others(body: usize, ending: Ending) -> Seen {
 #[case::delete("body = [{ at = 100, delete = 50 }]", others(199_950, Ending::Fin))]
 #[case::repeat("body = [{ at = 100, repeat = 50 }]", others(200_050, Ending::Fin))]
 #[case::swap("body = [{ at = 0, swap = 4096 }]", others(200_000, Ending::Fin))]
+#[case::out_of_band("body = [{ at = 100, out-of-band = 33 }]", own(200_000, Ending::Fin))]
 #[case::extra(
     "end = { extra = { random = 300 } }",
     own_and_more(200_300, Ending::Fin)
@@ -141,8 +142,10 @@ fn a_fault_is_exact_and_is_told(#[case] plan: &str, #[case] seen: Seen) {
     let bench = Bench::faulty(&format!("[[server]]\n{plan}"));
     let mut stream = bench.connect();
     ask(&bench, &mut stream, None);
+    // Silence can be heard once it has begun, which is when the fault has fired.
+    let fired_already = (seen.ending == Ending::Silence).then(|| bench.fired());
     let patience = match seen.ending {
-        Ending::Silence => Duration::from_millis(500),
+        Ending::Silence => Duration::from_millis(200),
         Ending::Fin | Ending::Reset => DEADLINE,
     };
     let got = read_all(&mut stream, patience);
@@ -150,11 +153,12 @@ fn a_fault_is_exact_and_is_told(#[case] plan: &str, #[case] seen: Seen) {
     assert_eq!(got.body().len(), seen.body);
     let own = seen.body.min(package().len());
     assert_eq!(got.body()[..own] == package()[..own], seen.honest);
-    let fired = bench.fired();
+    let fired = fired_already.unwrap_or_else(|| bench.fired());
     drop(stream);
     let closed = bench.closed();
     assert!(fired.starts_with("server-1: "), "{fired}");
-    assert_eq!(closed.body_acked as usize, seen.body, "{closed:?}");
+    let beside = usize::from(plan.contains("out-of-band"));
+    assert_eq!(closed.body_acked as usize, seen.body + beside, "{closed:?}");
     assert_eq!(closed.honest, seen.honest, "{closed:?}");
     assert_eq!(closed.plan.as_deref(), Some("server-1"));
     assert!(!closed.fired.is_empty(), "{closed:?}");
@@ -607,4 +611,63 @@ fn an_end_that_waits_is_not_put_off_by_a_peer_that_has_all_it_wants() {
     let got = read_all(&mut stream, DEADLINE);
     assert_eq!(got.body(), package());
     assert!(bench.fired().contains("FIN after 200000 bytes"));
+}
+
+#[test]
+fn a_byte_out_of_band_is_one_more_to_a_reader_that_takes_it_in_line() {
+    let bench = Bench::faulty("[[server]]\nbody = [{ at = 100, out-of-band = 33 }]");
+    let mut stream = bench.connect();
+    socket2::SockRef::from(&stream)
+        .set_out_of_band_inline(true)
+        .unwrap();
+    ask(&bench, &mut stream, None);
+    let got = read_all(&mut stream, DEADLINE);
+    let body = got.body();
+    assert_eq!(body.len(), 200_001);
+    assert_eq!(body[100], 33);
+    assert!(body[..100] == package()[..100] && body[101..] == package()[100..]);
+}
+
+#[rstest]
+#[case::data(b"hello?")]
+#[case::fin(b"")]
+fn a_way_that_has_forgotten_the_connection_resets_at_the_next_word(#[case] word: &[u8]) {
+    let bench = Bench::faulty("[[server]]\nend = { how = 'forgotten', at = 74000 }");
+    let mut stream = bench.connect();
+    ask(&bench, &mut stream, None);
+    read_body(&mut stream, 74_000);
+    let got = read_all(&mut stream, Duration::from_millis(200));
+    assert_eq!((got.bytes.len(), got.ending), (0, Ending::Silence));
+    if word.is_empty() {
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+    } else {
+        stream.write_all(word).unwrap();
+    }
+    let got = read_all(&mut stream, DEADLINE);
+    assert_eq!((got.bytes.len(), got.ending), (0, Ending::Reset));
+    let fired = bench.fired();
+    assert!(
+        fired.starts_with("server-1: forgotten after 74000 bytes"),
+        "{fired}"
+    );
+}
+
+#[rstest]
+#[case("told", Some("gzip"))]
+#[case("untold", None)]
+fn gzip_that_nobody_asked_for_is_correct(#[case] told: &str, #[case] coding: Option<&str>) {
+    let bench = Bench::faulty(&format!(
+        "[[server]]\nanswer = {{ body = {{ gzip = '{told}' }} }}"
+    ));
+    let got = get(&bench, Some("bytes=0-"));
+    assert_eq!(
+        (got.status(), got.header("Content-Encoding")),
+        (200, coding)
+    );
+    let mut decoded = Vec::new();
+    flate2::read::GzDecoder::new(got.body())
+        .read_to_end(&mut decoded)
+        .unwrap();
+    assert!(decoded == package());
+    assert!(!bench.closed().honest);
 }

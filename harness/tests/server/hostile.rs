@@ -234,12 +234,40 @@ fn attack(apart: &Apart, kept: &mut Vec<TcpStream>) {
     kept.drain(..kept.len().saturating_sub(1_000));
 }
 
+/// The attacks of slowhttptest (Debian: `slowhttptest`): slow heads, slow bodies, overlapping
+/// ranges, slow readers.
+fn slow_attacks(apart: &Apart) {
+    let url = format!("http://{}/", apart.address);
+    for mode in ["-H", "-B", "-R", "-X"] {
+        let attack = std::process::Command::new("slowhttptest")
+            .args([mode, "-c", "300", "-r", "100", "-l", "10", "-u", &url])
+            .output();
+        match attack {
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stdout);
+                let service = said
+                    .lines()
+                    .rev()
+                    .find(|line| line.contains("service available"));
+                println!(
+                    "slowhttptest {mode}: {}",
+                    service.unwrap_or("nothing said").trim()
+                );
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                println!("skipped: there is no `slowhttptest` on this machine");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 /// Attacks for so long, with a download under way all the time.
-fn soak(apart: &Apart, how_long: Duration) {
+fn soak(apart: &Apart, how_long: Duration, mut attack: impl FnMut(&Apart)) {
     assert!(apart.download().body() == package());
     let (threads, descriptors) = (apart.threads(), apart.descriptors());
     let until = Instant::now() + how_long;
-    let mut kept = Vec::new();
     let downloads = std::thread::scope(|scope| {
         let downloading = scope.spawn(|| {
             let mut downloads = 0;
@@ -252,12 +280,12 @@ fn soak(apart: &Apart, how_long: Duration) {
             }
         });
         while !downloading.is_finished() {
-            attack(apart, &mut kept);
+            attack(apart);
         }
         downloading.join().unwrap()
     });
     assert!(downloads >= 1);
-    drop(kept);
+    drop(attack);
     apart.settles_at(descriptors);
     assert_eq!(apart.threads(), threads);
     let peak = apart.memory_peak_kib();
@@ -268,15 +296,22 @@ fn soak(apart: &Apart, how_long: Duration) {
 #[test]
 fn strangers_neither_end_it_nor_disturb_a_download() {
     let apart = Apart::start(Role::Usual);
-    soak(&apart, Duration::from_secs(2));
+    let mut kept = Vec::new();
+    soak(&apart, Duration::from_secs(2), move |apart| {
+        attack(apart, &mut kept)
+    });
     assert_eq!(apart.end(), Vec::<String>::new());
 }
 
 #[test]
-#[ignore = "takes a minute: `just soak-server`"]
+#[ignore = "takes two minutes: `just soak-server`"]
 fn strangers_neither_end_it_nor_disturb_a_download_for_a_minute() {
     let apart = Apart::start(Role::Usual);
-    soak(&apart, Duration::from_secs(60));
+    let mut kept = Vec::new();
+    soak(&apart, Duration::from_secs(60), move |apart| {
+        attack(apart, &mut kept)
+    });
+    soak(&apart, Duration::from_secs(40), slow_attacks);
     assert_eq!(apart.end(), Vec::<String>::new());
 }
 

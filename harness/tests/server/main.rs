@@ -1,7 +1,9 @@
 //! The package server from the outside.
 
 mod apart;
+mod catalogue;
 mod faults;
 mod hostile;
 mod lawful;
+mod network;
 mod parts;

@@ -222,6 +222,18 @@ pub(crate) fn read_all(stream: &mut TcpStream, patience: Duration) -> Got {
     Got { bytes, ending }
 }
 
+/// Reads a head, and so many bytes of the body.
+pub(crate) fn read_body(stream: &mut TcpStream, length: usize) {
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    stream.read_exact(&mut vec![0; length]).unwrap();
+}
+
 /// One request, and all that comes of it.
 pub(crate) fn get(bench: &Bench, range: Option<&str>) -> Got {
     let mut stream = bench.connect();

@@ -86,6 +86,10 @@ pub(super) fn moves(coded: &Bytes, from: u64, making: Making<'_>, random: &mut S
     for (at, what) in in_order(&plan.body, coded.len() as u64) {
         source.say_up_to(usize::try_from(at).unwrap_or(usize::MAX));
         match what {
+            BodyWhat::OutOfBand(byte) => {
+                source.body.moves.push(Move::OutOfBand(*byte));
+                source.fired(format!("0x{byte:02X} out of band at {at}"));
+            }
             BodyWhat::Stall(None) => {
                 source.body.moves.push(Move::Stall(None));
                 source.fired(format!("stall for ever at {at}"));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::body::word;
-use super::{Making, Move, Script};
+use super::{Endless, Making, Move, Script};
 use crate::package_server::answer::{Answer, reason};
 use crate::package_server::pace::Pace;
 use crate::package_server::wire_plan::{HeadAt, HeadPlan, Length, Letters, LineEnd, Pad, WirePlan};
@@ -82,13 +82,13 @@ pub(super) fn lines(answer: &Answer, plan: &WirePlan, sent_length: u64) -> Head 
         Some(Pad::Lines(count)) => {
             lines.extend((0..count).map(|number| format!("X-Pad-{number}{colon}x")));
         }
-        Some(Pad::Endless) | None => {}
+        Some(Pad::Endless | Pad::Interim(_)) | None => {}
     }
     lines.extend(head.add.iter().cloned());
     changes.extend(changes_of(head));
     let mut assembled = assemble(&lines, head, changes);
     // A head that is not sent to its end promises nothing.
-    if head.cut.is_none() && head.pad != Some(Pad::Endless) {
+    if head.cut.is_none() && !head.pad.is_some_and(Pad::is_endless) {
         assembled.declared = declared(&lines);
     }
     assembled
@@ -157,11 +157,7 @@ fn assemble(lines: &[String], head: &HeadPlan, changes: Vec<String>) -> Head {
     if head.pad != Some(Pad::Endless) {
         bytes.extend_from_slice(line_end(lines.len()));
     }
-    let interim = head.interim.iter().fold(Vec::new(), |mut interim, status| {
-        interim
-            .extend_from_slice(format!("HTTP/1.1 {status} {}\r\n\r\n", reason(*status)).as_bytes());
-        interim
-    });
+    let interim: String = head.interim.iter().copied().map(self::interim).collect();
     Head {
         interim: Bytes::from(interim),
         declared: None,
@@ -170,6 +166,11 @@ fn assemble(lines: &[String], head: &HeadPlan, changes: Vec<String>) -> Head {
         bytes: Bytes::from(bytes),
         changes,
     }
+}
+
+/// An interim response (RFC 9110 §15.2).
+pub(super) fn interim(status: u16) -> String {
+    format!("HTTP/1.1 {status} {}\r\n\r\n", reason(status))
 }
 
 fn is(name: &str, other: &str) -> bool {
@@ -230,7 +231,12 @@ pub(super) fn moves(head: &Head, making: Making<'_>, script: &mut Script) -> boo
     if !head.interim.is_empty() {
         script.moves.push(Move::Say(head.interim.clone()));
     }
-    let end = plan.cut.map_or(head.bytes.len(), |at| head.place(at));
+    // Where the final head never comes, what was made of it is not begun.
+    let whole = match plan.pad {
+        Some(Pad::Interim(_)) => 0,
+        _ => head.bytes.len(),
+    };
+    let end = plan.cut.map_or(whole, |at| head.place(at).min(whole));
     let mut breaks: Vec<_> = plan
         .split
         .iter()
@@ -282,11 +288,13 @@ pub(super) fn moves(head: &Head, making: Making<'_>, script: &mut Script) -> boo
             .push(Move::Fired(format!("head cut at byte {end}")));
         return false;
     }
-    if plan.pad == Some(Pad::Endless) {
-        script.moves.push(Move::EndlessHead);
-        return false;
-    }
-    true
+    let endless = match plan.pad {
+        Some(Pad::Endless) => Endless::Lines,
+        Some(Pad::Interim(status)) => Endless::Interim(status),
+        Some(Pad::Line(_) | Pad::Lines(_)) | None => return true,
+    };
+    script.moves.push(Move::Endless(endless));
+    false
 }
 
 fn say(script: &mut Script, bytes: Bytes) {

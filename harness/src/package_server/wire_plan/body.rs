@@ -47,6 +47,9 @@ pub enum BodyWhat {
     Repeat(u64),
     /// So many bytes change places with as many that follow.
     Swap(u64),
+    /// This byte comes in between as TCP's urgent data (`MSG_OOB`): no part of the stream to most
+    /// readers, one more byte of it to others.
+    OutOfBand(u8),
 }
 
 /// How a [`BodyOp`] is spelled: `at`, and exactly one of the others.
@@ -92,11 +95,14 @@ struct BodyOpForm {
     /// So many bytes change places with as many that follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     swap: Option<u64>,
+    /// This byte comes in between as TCP's urgent data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    out_of_band: Option<u8>,
 }
 
 /// What can follow `at`, for messages.
 const BODY_WORDS: &str = "`stall`, `rate`, `drip`, `segment`, `flip`, `zero`, `ones`, `splice`, `insert`, \
-     `delete`, `repeat` or `swap`";
+     `delete`, `repeat`, `swap` or `out-of-band`";
 
 impl TryFrom<BodyOpForm> for BodyOp {
     type Error = String;
@@ -116,6 +122,7 @@ impl TryFrom<BodyOpForm> for BodyOp {
             form.delete.map(BodyWhat::Delete),
             form.repeat.map(BodyWhat::Repeat),
             form.swap.map(BodyWhat::Swap),
+            form.out_of_band.map(BodyWhat::OutOfBand),
         ]
         .into_iter()
         .flatten();
@@ -197,6 +204,7 @@ impl From<BodyOp> for BodyOpForm {
             BodyWhat::Delete(bytes) => form.delete = Some(bytes),
             BodyWhat::Repeat(bytes) => form.repeat = Some(bytes),
             BodyWhat::Swap(bytes) => form.swap = Some(bytes),
+            BodyWhat::OutOfBand(byte) => form.out_of_band = Some(byte),
         }
         form
     }

@@ -41,6 +41,12 @@ pub enum EndHow {
     ResetUndrained,
     /// Nothing: the connection stays open until the module closes it.
     Hang,
+    /// As on a way that has forgotten the connection: nothing, until the module says something,
+    /// be it FIN; RST is the answer.
+    Forgotten,
+    /// As if the peer had lost its power: no FIN, no RST, no ACK, whatever the module says. It
+    /// needs privileges.
+    Vanish,
 }
 
 /// What is sent after the body.

@@ -121,6 +121,15 @@ pub enum Pad {
     Lines(u32),
     /// Lines without end: the head is never finished.
     Endless,
+    /// Interim responses of this status without end: the final one never comes.
+    Interim(u16),
+}
+
+impl Pad {
+    /// Whether the head never comes to its end.
+    pub(in crate::package_server) fn is_endless(self) -> bool {
+        matches!(self, Pad::Endless | Pad::Interim(_))
+    }
 }
 
 /// A stop within the head.
