@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use dfota::timeline::{Pin, ReadBack};
-use rig::config::{Bench, PWRKEY_PULSE_MIN};
+use rig::config::Bench;
+use rig::timing::figures;
 
 use super::super::session::{Awaited, Stop};
 use super::life::{LONG_PULSE, Pulsed};
@@ -278,7 +279,9 @@ impl Examiner<'_, '_> {
                 [
                     format!(
                         "`pulse` of [pwrkey] in the rig file: {} or more",
-                        human(enough.max(PWRKEY_PULSE_MIN) * 13 / 10)
+                        human(
+                            enough.max(figures(self.file.module.model).pwrkey_least) * 13 / 10
+                        )
                     ),
                     "PWRKEY at the module with an oscilloscope: does it fall as soon as the line is asserted? A capacitor on it eats the beginning of each pulse".to_owned(),
                 ],

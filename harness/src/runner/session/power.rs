@@ -11,7 +11,8 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use dfota::reader::What;
-use dfota::timeline::{Event, Pin, Power, ReadBack};
+use dfota::timeline::{Event, Pin, Power, ReadBack, ReleasedBy, Transmit};
+use rig::config::Gates;
 use rig::transmit::LetGo;
 
 use super::{Act, Session, Stop};
@@ -59,8 +60,8 @@ impl Session<'_> {
         let acted = self.now();
         if self.transmits {
             let how = self.rig.let_go_of_transmit()?;
-            self.transmits = false;
-            self.let_go = transmit_let_go(&how).map(|event| (self.now(), event));
+            self.transmits = matches!(how, LetGo::Impossible(_));
+            self.let_go = Some((self.now(), let_go(how)));
         }
         Ok(acted)
     }
@@ -128,11 +129,8 @@ impl Session<'_> {
             return Ok(());
         }
         let how = self.rig.let_go_of_transmit()?;
-        self.transmits = false;
-        match transmit_let_go(&how) {
-            Some(event) => self.done(self.now(), event),
-            None => Ok(()),
-        }
+        self.transmits = matches!(how, LetGo::Impossible(_));
+        self.done(self.now(), let_go(how))
     }
 
     /// Takes our transmit line back, unless it is ours.
@@ -142,16 +140,7 @@ impl Session<'_> {
         }
         self.rig.take_transmit()?;
         self.transmits = true;
-        if self.rig.console_enable.is_some() {
-            self.done(
-                self.now(),
-                Event::Pin {
-                    pin: Pin::ConsoleEnable,
-                    asserted: true,
-                },
-            )?;
-        }
-        Ok(())
+        self.done(self.now(), Event::Transmit(Transmit::Restored))
     }
 
     /// Whether our transmit line is let go of.
@@ -217,14 +206,18 @@ impl Session<'_> {
 }
 
 /// How it stands in the timeline that our transmit line was let go of.
-fn transmit_let_go(how: &LetGo) -> Option<Event> {
-    match how {
-        LetGo::ByConsoleEnable(_) => Some(Event::Pin {
-            pin: Pin::ConsoleEnable,
-            asserted: false,
-        }),
-        LetGo::ByBreak | LetGo::Impossible(_) => None,
-    }
+fn let_go(how: LetGo) -> Event {
+    Event::Transmit(match how {
+        LetGo::ByConsoleEnable(gates) => Transmit::Released {
+            by: ReleasedBy::ConsoleEnable,
+            deaf: gates == Gates::Both,
+        },
+        LetGo::ByBreak => Transmit::Released {
+            by: ReleasedBy::Break,
+            deaf: false,
+        },
+        LetGo::Impossible(why) => Transmit::Driven(why),
+    })
 }
 
 fn read_back(level: Option<bool>, commanded: bool) -> ReadBack {
