@@ -174,9 +174,14 @@ impl Failure {
     }
 
     fn tell(self) -> ExitCode {
-        let _ = writeln!(std::io::stderr(), "{}", self.text);
+        tell(&self.text);
         self.code
     }
+}
+
+/// Says something on standard error. That nobody listens there is no error.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn colors_on_stderr() -> bool {

@@ -337,6 +337,15 @@ impl RigFile {
         }
     }
 
+    /// What is no mistake and yet should be said before this bench is relied on.
+    pub fn warnings(&self) -> Vec<String> {
+        let console = match &self.bench {
+            Bench::Virtual(_) => None,
+            Bench::Real(bench) => crate::console::advice(&bench.console),
+        };
+        console.into_iter().collect()
+    }
+
     /// Whether a virtual module is on this bench.
     pub fn is_virtual(&self) -> bool {
         matches!(self.bench, Bench::Virtual(_))

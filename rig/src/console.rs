@@ -3,6 +3,8 @@
 //! Two descriptors on one tty. serialport's locks it against others and sets its rate; ours is
 //! non-blocking and waits in `poll` together with other things, which serialport's cannot.
 
+mod name;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serialport::{ClearBuffer, SerialPort as _, TTYPort};
+
+pub use self::name::advice;
 
 /// Most bytes taken by one read.
 pub const CHUNK_LEN_MAX: usize = 4096;

@@ -7,7 +7,7 @@ use dfota::verdict::Verdict;
 use rig::config::RigFile;
 use rig::virtual_module::Defect;
 
-use super::{Failure, Format, colors_on_stdout, home, print, print_json, scenario_folder};
+use super::{Failure, Format, colors_on_stdout, home, print, print_json, scenario_folder, tell};
 use crate::coverage;
 use crate::evidence::RunFolder;
 use crate::exit_code::ExitCode;
@@ -71,6 +71,13 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Some(path) => RigFile::load(path).map_err(|e| Failure::mistake(&e))?,
         None => RigFile::virtual_default(),
     };
+    let warnings = rig.warnings();
+    for warning in &warnings {
+        tell(&format!(
+            "warning: {}: {warning}",
+            rig.source.path.display()
+        ));
+    }
     if !arguments.defect.is_empty() && !rig.is_virtual() {
         return Err(Failure::said(
             ExitCode::Usage,
@@ -104,7 +111,7 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .all(&cases, &folder, &interrupt, &progress)
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let code = exit_code(&finished, &cases, &interrupt);
-    let document = document(&run, &cases, &finished, &folder, code);
+    let document = document(&run, warnings, &cases, &finished, &folder, code);
     folder
         .write("run.json", &document)
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
@@ -130,6 +137,7 @@ fn exit_code(finished: &[Finished], cases: &[Case], interrupt: &Interrupt) -> Ex
 
 fn document(
     run: &Run,
+    warnings: Vec<String>,
     cases: &[Case],
     finished: &[Finished],
     folder: &RunFolder,
@@ -153,6 +161,7 @@ fn document(
             path: run.rig.source.path.display().to_string(),
             r#virtual: run.rig.is_virtual(),
             file: run.rig.source.text.to_string(),
+            warnings,
         },
         versions: BTreeMap::from([("hil".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
         evidence: folder.path().display().to_string(),

@@ -110,6 +110,9 @@ pub struct RigDocument {
     pub r#virtual: bool,
     /// The rig file as it was.
     pub file: String,
+    /// What was said of it before the run.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 impl From<&dfota::verdict::Finding> for FindingDocument {
