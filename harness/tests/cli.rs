@@ -109,7 +109,7 @@ fn a_console_that_is_not_there_is_named() {
         "error: console `{}`: cannot open it: is the adapter plugged in, and may this user open it?: No such file or directory (os error 2)\n",
         console.display()
     );
-    assert_eq!(done.stderr, wanted);
+    assert!(done.stderr.starts_with(&wanted), "{done}");
     assert!(!dir.path().join("vbat").exists(), "the supply was touched");
 }
 

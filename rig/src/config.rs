@@ -7,7 +7,9 @@ mod check;
 mod error;
 mod form;
 mod line;
+mod not_had;
 mod server;
+mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -24,6 +26,17 @@ pub type RigFileError = Mistake<RigFileErrorKind>;
 /// The least time without VBAT where a rig file does not say: BC26's bulk capacitors hold
 /// VDD_EXT up for a while, and one second is what integrators found to be enough.
 pub const OFF_FOR_DEFAULT: Duration = Duration::from_secs(2);
+
+/// The longest pulse: what is asserted for longer is held, and a line that is always asserted is
+/// tied and has no section.
+pub const PULSE_MAX: Duration = Duration::from_secs(10);
+
+/// The shortest time without VBAT that means anything: VDD_EXT takes so long to fall, without a
+/// capacitor on the rail (BC26 hardware manual p. 22, figure 9: 5 ms or more).
+pub const OFF_FOR_MIN: Duration = Duration::from_millis(5);
+
+/// The longest time without VBAT: every case waits for it several times.
+pub const OFF_FOR_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// The rates that `AT+IPR=?` lists, in baud (AT manual).
 pub const RATES: [u32; 13] = [

@@ -77,6 +77,15 @@ pub enum RigError {
     VirtualModule(#[source] io::Error),
 }
 
+impl RigError {
+    /// Whether the rig file names what this machine does not have, so that it is the file that
+    /// is wrong; otherwise the bench is, or somebody else has it.
+    #[must_use]
+    pub fn is_of_the_file(&self) -> bool {
+        matches!(self, Self::Line(e) if e.kind().names_what_is_not_there().is_some())
+    }
+}
+
 impl Rig {
     /// Takes the bench of a rig file. A virtual module is made as `settings` says, with the rig
     /// file's speed and manners where a scenario asks for no others.
@@ -127,6 +136,8 @@ impl Rig {
         })
     }
 
+    /// All lines are claimed before any is asserted: what is missing is found while the module
+    /// is off, and what was claimed by then is given back released.
     fn open_real(file: &RigFile, bench: &RealBench) -> Result<Self, RigError> {
         let lock = RigLock::take(&bench.console)?;
         let console = Console::open(&bench.console, file.baud.rate())?;

@@ -45,7 +45,8 @@ pub trait Driver: fmt::Debug + Send {
 /// What becomes of a wire when we take it as an output.
 ///
 /// Taking VBAT as [`Claim::Released`] is a cut: a module that is powered goes off, whatever it was
-/// doing. `file` and `command` lines are not touched until they are first driven, either way.
+/// doing. `file` and `command` lines stay as they are until they are first driven, either way:
+/// that the file can be written and the program is there is all that is looked at before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// It is released from the first moment, and was never asserted by us.
@@ -71,8 +72,10 @@ impl Line {
     /// Takes an output of a rig file.
     pub fn output(name: &'static str, line: &OutputLine, claim: Claim) -> Result<Self, LineError> {
         let driver = match line {
-            OutputLine::Command { on, off } => Ok(boxed(CommandLine::new(on, off, &[]))),
-            OutputLine::File(file) => Ok(boxed(FileLine::new(&file.path, &file.on, &file.off))),
+            OutputLine::Command { on, off } => command::find(on)
+                .and_then(|()| command::find(off))
+                .map(|()| boxed(CommandLine::new(on, off, &[]))),
+            OutputLine::File(file) => FileLine::output(file).map(boxed),
             #[cfg(target_os = "linux")]
             OutputLine::Rppal(pin) => rppal::RppalOutput::claim(pin, claim).map(boxed),
             #[cfg(target_os = "linux")]
@@ -90,7 +93,7 @@ impl Line {
             .map_err(|kind| LineError::new(name, kind))
     }
 
-    /// Takes an input of a rig file.
+    /// Takes an input of a rig file, and reads it once: one that cannot be read is no input.
     pub fn input(name: &'static str, line: &InputLine) -> Result<Self, LineError> {
         let driver = match line {
             InputLine::Command { read } => Ok(boxed(CommandLine::new(&[], &[], read))),
@@ -104,9 +107,11 @@ impl Line {
             #[cfg(not(target_os = "linux"))]
             InputLine::Rppal(_) | InputLine::Gpiochip { .. } => Err(LineErrorKind::NotLinux),
         };
-        driver
+        let mut line = driver
             .map(|driver| Self::new(name, driver))
-            .map_err(|kind| LineError::new(name, kind))
+            .map_err(|kind| LineError::new(name, kind))?;
+        line.read()?;
+        Ok(line)
     }
 
     /// The name on the rig.
@@ -164,6 +169,18 @@ impl LineError {
     #[must_use]
     pub fn new(line: &'static str, kind: LineErrorKind) -> Self {
         Self { line, kind }
+    }
+
+    /// The line's name on the rig, which is its section in the rig file.
+    #[must_use]
+    pub fn line(&self) -> &'static str {
+        self.line
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> &LineErrorKind {
+        &self.kind
     }
 }
 
@@ -241,6 +258,22 @@ pub enum LineErrorKind {
     /// An input was to be driven.
     #[error("it is an input: the module drives it")]
     Input,
+}
+
+impl LineErrorKind {
+    /// The key of the rig file that names what is not there; `None` where what it names is
+    /// there and is not to be had: somebody has it, or we may not.
+    #[must_use]
+    pub fn names_what_is_not_there(&self) -> Option<&'static str> {
+        let absent = |source: &std::io::Error| source.kind() == std::io::ErrorKind::NotFound;
+        match self {
+            Self::File { source, .. } if absent(source) => Some("path"),
+            Self::Program { source, .. } if absent(source) => Some("on"),
+            #[cfg(target_os = "linux")]
+            Self::Gpio(error) => error.names_what_is_not_there(),
+            _ => None,
+        }
+    }
 }
 
 /// A line of the virtual module.

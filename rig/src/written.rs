@@ -39,15 +39,25 @@ impl Source {
             },
             kind: Box::new(FormError::Unreadable(Arc::new(cause)).into()),
         };
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         File::open(path)
-            .and_then(|file| file.take(FILE_LEN_MAX + 1).read_to_string(&mut text))
+            .and_then(|file| file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes))
             .map_err(unreadable)?;
-        if text.len() as u64 > FILE_LEN_MAX {
+        if bytes.len() as u64 > FILE_LEN_MAX {
             let cause = io::Error::other(format!("it is longer than {FILE_LEN_MAX} bytes"));
             return Err(unreadable(cause));
         }
-        Ok(Source::new(path, &text))
+        String::from_utf8(bytes)
+            .map(|text| Source::new(path, &text))
+            .map_err(|error| {
+                let at = error.utf8_error().valid_up_to();
+                let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+                // Shown with a mark where the byte is.
+                let text = String::from_utf8_lossy(error.as_bytes());
+                let span = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
+                let source = Source::new(path, &text);
+                source.mistake(span, FormError::NotUtf8 { byte }.into())
+            })
     }
 
     /// Text that did not come from a file, under a name.
@@ -90,8 +100,14 @@ impl Source {
         error: &toml::de::Error,
         otherwise: Range<usize>,
     ) -> Mistake<K> {
-        let kind = FormError::of_serde(error.message());
-        self.mistake(error.span().unwrap_or(otherwise), kind.into())
+        let span = error.span().unwrap_or(otherwise);
+        let kind = match error.message() {
+            "duplicate key" => FormError::Twice {
+                found: self.text.get(span.clone()).unwrap_or("a key").to_owned(),
+            },
+            message => FormError::of_serde(message),
+        };
+        self.mistake(span, kind.into())
     }
 
     /// Reads a duration that was written in this file.
@@ -184,9 +200,27 @@ pub enum FormError {
     /// The file cannot be read.
     #[error("cannot read this file")]
     Unreadable(#[source] Arc<io::Error>),
+    /// It is not text as TOML wants it.
+    #[error("the byte 0x{byte:02x} is not UTF-8: save this file as UTF-8")]
+    NotUtf8 {
+        /// The byte.
+        byte: u8,
+    },
     /// It is not TOML, or a value is of another type than its key wants.
     #[error("{0}")]
     Toml(String),
+    /// A key or a section that is there already.
+    #[error("`{found}` is here for the second time")]
+    Twice {
+        /// The key.
+        found: String,
+    },
+    /// A number where a text is wanted.
+    #[error("{found} is a number, and a text in quotes is wanted here")]
+    NoText {
+        /// The number.
+        found: String,
+    },
     /// A key that means nothing here.
     #[error("unknown key `{found}`")]
     UnknownKey {
@@ -232,10 +266,18 @@ impl FormError {
         };
         let mut words = quoted(message);
         if words.is_empty() {
+            let message = match message {
+                // Serde's words for a value of an enum that is no text.
+                "wanted string or table" => "a word in quotes is wanted here",
+                other => other,
+            };
             return FormError::Toml(message.to_owned());
         }
         let found = words.remove(0);
         let (meant, known) = (guess(&found, &words), words);
+        if message.starts_with("invalid type: integer `") && message.ends_with(" a string") {
+            return FormError::NoText { found };
+        }
         if message.starts_with("unknown field `") {
             FormError::UnknownKey {
                 found,
@@ -278,7 +320,14 @@ impl Kind for FormError {
                 Some(format!("known here are {}", listed(known)))
             }
             FormError::MissingKey { key } => Some(format!("add `{key} = …`")),
-            FormError::Unreadable(_) | FormError::Toml(_) | FormError::Duration(_) => None,
+            FormError::Twice { .. } => Some("keep one of the two".to_owned()),
+            FormError::NoText { found } => Some(format!(
+                "write `\"{found}\"`, and a duration with its unit, as in `\"{found}s\"`"
+            )),
+            FormError::Unreadable(_)
+            | FormError::NotUtf8 { .. }
+            | FormError::Toml(_)
+            | FormError::Duration(_) => None,
         }
     }
 }

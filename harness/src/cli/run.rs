@@ -16,7 +16,7 @@ use crate::packages::Packages;
 use crate::report::document::{RigDocument, RunDocument, VerdictDocument, counts};
 use crate::report::progress::Progress;
 use crate::report::{Finished, text};
-use crate::runner::{Run, strongest};
+use crate::runner::{Run, RunError, strongest};
 use crate::scenario::{self, Case, SelectError};
 
 /// Virtual modules at a time, where nobody says. They wait most of the time; more of them
@@ -109,7 +109,7 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let progress = Progress::new(cases.len(), human, colors_on_stdout(), interrupt.clone());
     let finished = run
         .all(&cases, &folder, &interrupt, &progress)
-        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+        .map_err(|e| not_run(&run.rig, &e))?;
     let code = exit_code(&finished, &cases, &interrupt);
     let document = document(&run, warnings, &cases, &finished, &folder, code);
     folder
@@ -121,6 +121,25 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         print_json(&document)?;
     }
     Ok(code)
+}
+
+/// Why nothing was run: in the rig file, where it names what cannot be had.
+fn not_run(rig: &RigFile, error: &RunError) -> Failure {
+    let RunError::Rig(cause) = error else {
+        return Failure::new(ExitCode::Broken, error);
+    };
+    let Some(mistake) = rig.not_had(cause) else {
+        return Failure::new(ExitCode::Broken, error);
+    };
+    let code = if cause.is_of_the_file() {
+        ExitCode::BadFile
+    } else {
+        ExitCode::Broken
+    };
+    Failure {
+        code,
+        ..Failure::mistake(&mistake)
+    }
 }
 
 fn exit_code(finished: &[Finished], cases: &[Case], interrupt: &Interrupt) -> ExitCode {

@@ -1,13 +1,11 @@
 //! Two modules, each in a process of its own behind lines that are files, and what `hil` does when
 //! the wrong one is on the bench.
 
-mod process;
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use process::{Done, Running, files_named, free_port, hil};
+use crate::process::{Done, Running, files_named, free_port, hil};
 use serde_json::Value;
 
 const ONE: &str = "860000000000001";

@@ -10,10 +10,11 @@ use super::form::{
     BaudForm, ConsoleForm, DriverForm, GatesForm, LineForm, ModelForm, ModuleForm, RigForm,
     VirtualForm,
 };
-use super::line::{heeds_active, line_in_words, span_of};
+use super::line::{heeds_active, span_of};
+use super::wire::Wire;
 use super::{
-    Baud, Bench, Gates, Model, ModuleFacts, OFF_FOR_DEFAULT, PulsedLine, RATES, RealBench, RigFile,
-    RigFileError, RigFileErrorKind as Kind, VirtualBench,
+    Baud, Bench, Gates, Model, ModuleFacts, OFF_FOR_DEFAULT, OFF_FOR_MAX, OFF_FOR_MIN, PULSE_MAX,
+    PulsedLine, RATES, RealBench, RigFile, RigFileError, RigFileErrorKind as Kind, VirtualBench,
 };
 use crate::timing::{Figures, figures};
 use crate::virtual_module::Personality;
@@ -91,10 +92,7 @@ impl Reader<'_> {
     }
 
     fn rig_file(&self, form: RigForm) -> Result<RigFile, RigFileError> {
-        let off_for = match &form.supply.get_ref().off_for {
-            Some(text) => self.source.duration(text)?,
-            None => OFF_FOR_DEFAULT,
-        };
+        let off_for = self.off_for(form.supply.get_ref())?;
         let figures = figures(
             form.module
                 .as_ref()
@@ -329,6 +327,22 @@ impl Reader<'_> {
         if is < least {
             return self.err(text.span(), Kind::PulseTooShort { line, is, least });
         }
+        if is > PULSE_MAX {
+            let most = PULSE_MAX;
+            return self.err(text.span(), Kind::PulseTooLong { line, is, most });
+        }
+        Ok(is)
+    }
+
+    fn off_for(&self, form: &LineForm) -> Result<Duration, RigFileError> {
+        let Some(text) = &form.off_for else {
+            return Ok(OFF_FOR_DEFAULT);
+        };
+        let is = self.source.duration(text)?;
+        let (least, most) = (OFF_FOR_MIN, OFF_FOR_MAX);
+        if !(least..=most).contains(&is) {
+            return self.err(text.span(), Kind::OffFor { is, least, most });
+        }
         Ok(is)
     }
 
@@ -383,19 +397,16 @@ impl Reader<'_> {
     }
 
     fn refuse_shared_lines(&self, console: &str, lines: &[Section]) -> Result<(), RigFileError> {
-        let mut seen: Vec<(String, &'static str)> = vec![(format!("`{console}`"), "console")];
+        let mut seen = vec![(Wire::File(Path::new(console)), "console")];
         for (role, line) in lines {
-            let Some((name, span)) = line_in_words(line.get_ref()) else {
+            let Some((wire, span)) = Wire::of(line.get_ref()) else {
                 continue;
             };
-            if let Some((line, first)) = seen.iter().find(|(other, _)| *other == name) {
-                let kind = Kind::LineTwice {
-                    line: line.clone(),
-                    first,
-                };
-                return self.err(span, kind);
+            if let Some((_, first)) = seen.iter().find(|(other, _)| wire.is(other)) {
+                let line = wire.to_string();
+                return self.err(span, Kind::LineTwice { line, first });
             }
-            seen.push((name, role.section()));
+            seen.push((wire, role.section()));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What can be wrong in a rig file, and the way out of each.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::RATES;
@@ -62,6 +63,26 @@ pub enum RigFileErrorKind {
         /// As it must be.
         least: Duration,
     },
+    /// A pulse that is none any more.
+    #[error("a pulse of {} is none: {line} is asserted for {} at most", duration::spell(*.is), duration::spell(*.most))]
+    PulseTooLong {
+        /// PWRKEY or RESET_N.
+        line: &'static str,
+        /// As written.
+        is: Duration,
+        /// As it may be.
+        most: Duration,
+    },
+    /// A time without power that cannot be meant.
+    #[error("{} without power cannot be meant: it is {} at least, which is what VDD_EXT takes to fall (hardware manual), and {} at most", duration::spell(*.is), duration::spell(*.least), duration::spell(*.most))]
+    OffFor {
+        /// As written.
+        is: Duration,
+        /// As it must be.
+        least: Duration,
+        /// As it may be.
+        most: Duration,
+    },
     /// A rate that modules do not have.
     #[error("{rate} baud is not a rate of these modules")]
     Rate {
@@ -96,6 +117,22 @@ pub enum RigFileErrorKind {
         /// Ours.
         listens: u16,
     },
+    /// The module is sent to this machine by a name, and we listen where only we can call.
+    #[error(
+        "`url` leads to `{called}`, but the package server listens on {listens}, where only this machine can call it"
+    )]
+    Loopback {
+        /// The URL's.
+        called: String,
+        /// Ours.
+        listens: SocketAddr,
+    },
+    /// A port that is another one at each run cannot be led to.
+    #[error("port 0 is another port at each run, and nothing can be led to that")]
+    NoPort,
+    /// A line or console that this machine does not have, or does not give.
+    #[error("{0}")]
+    NotHad(String),
     /// A real module has no way to us.
     #[error(
         "a module on real lines needs `[server]` with `url`: the name or address at which its network reaches us"
@@ -138,7 +175,20 @@ impl Kind for RigFileErrorKind {
             {
                 Some("it belongs in `[module]`".to_owned())
             }
+            RigFileErrorKind::Form(FormError::MissingKey { key })
+                if key == "console" || key == "supply" =>
+            {
+                Some(format!("each rig has a section `[{key}]`"))
+            }
             RigFileErrorKind::Form(form) => form.way_out(),
+            RigFileErrorKind::UselessKey { key, driver } => useless(key, driver),
+            RigFileErrorKind::PulseTooLong { .. } => {
+                Some("leave the section out where the line is tied".to_owned())
+            }
+            RigFileErrorKind::Loopback { listens, .. } => Some(format!(
+                "listen on `0.0.0.0:{}`, or say `forwarded = true` where a tunnel ends here",
+                listens.port()
+            )),
             RigFileErrorKind::DriverNeeds { example, .. } => Some(format!("add `{example}`")),
             RigFileErrorKind::Rate { .. } => Some(format!(
                 "write \"auto\" or one of {}",
@@ -151,4 +201,27 @@ impl Kind for RigFileErrorKind {
             _ => None,
         }
     }
+}
+
+/// Where a key belongs that has no use here.
+fn useless(key: &str, driver: &str) -> Option<String> {
+    let way_out = match (key, driver) {
+        (_, "virtual") => return None,
+        ("pulse", _) => "only `[pwrkey]` and `[reset]` are pulsed",
+        ("off_for", _) => "it belongs in `[supply]`",
+        ("read", _) => "it belongs in `[power_good]`, with `driver = \"command\"`",
+        ("drive", "gpiochip") => "the module drives an input",
+        ("drive", _) => "the `gpiochip` driver has it",
+        ("bias", "rppal") => {
+            "it has no pull for a pin that it drives: use `gpiochip`, or a resistor"
+        }
+        ("on" | "off", "command") => "the module drives an input: `read = […]` reads it",
+        ("on" | "off", "rppal" | "gpiochip") => {
+            "polarity is `active = \"high\"` or `active = \"low\"`"
+        }
+        ("active", "command") => "`on` and `off` say what asserts and what releases",
+        ("chip", "rppal") => "it has one chip, the header's",
+        _ => return None,
+    };
+    Some(way_out.to_owned())
 }

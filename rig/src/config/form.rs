@@ -165,7 +165,10 @@ impl DriverForm {
 }
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a line's number or its name")]
+#[serde(
+    untagged,
+    expecting = "a line is its number, as `17`, or its name in quotes"
+)]
 pub(super) enum LineNameForm {
     Offset(u32),
     Name(String),

@@ -14,7 +14,7 @@ use super::{
 use crate::written::FormError;
 
 /// The chip where the file does not say.
-const CHIP: &str = "/dev/gpiochip0";
+pub(super) const CHIP: &str = "/dev/gpiochip0";
 
 impl Reader<'_> {
     pub(super) fn output(&self, role: Role, form: &LineForm) -> Result<OutputLine, RigFileError> {
@@ -188,27 +188,6 @@ fn bias(form: &LineForm) -> Bias {
         Some(BiasForm::Disabled) => Bias::Disabled,
         Some(BiasForm::PullUp) => Bias::PullUp,
         Some(BiasForm::PullDown) => Bias::PullDown,
-    }
-}
-
-/// What a line is, so that two names of one line are the same words; and where it is named.
-pub(super) fn line_in_words(form: &LineForm) -> Option<(String, Range<usize>)> {
-    match form.driver.get_ref() {
-        DriverForm::Rppal | DriverForm::Gpiochip => {
-            let line = form.line.as_ref()?;
-            // A Pi's BCM numbers are the offsets of its first chip.
-            let chip = form.chip.as_ref().map_or(CHIP, |chip| chip.get_ref());
-            let name = match line.get_ref() {
-                LineNameForm::Offset(offset) => offset.to_string(),
-                LineNameForm::Name(name) => name.clone(),
-            };
-            Some((format!("line {name} of `{chip}`"), line.span()))
-        }
-        DriverForm::File => {
-            let path = form.path.as_ref()?;
-            Some((format!("`{}`", path.get_ref()), path.span()))
-        }
-        DriverForm::Command | DriverForm::Virtual => None,
     }
 }
 

@@ -1,12 +1,13 @@
 //! From `[server]` to an address to listen on and a name for the module, or to the mistake in it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use toml::Spanned;
 
 use super::check::Reader;
 use super::form::ServerForm;
 use super::{RigFileError, RigFileErrorKind as Kind, ServerAddress, ServerName};
+use crate::written::FormError;
 
 /// The longest host name that the module's downloader takes, in characters (domain §2).
 const HOST_LEN_MAX: usize = 63;
@@ -28,6 +29,10 @@ impl Reader<'_> {
         };
         let form = section.get_ref();
         let listen = match &form.listen {
+            None if !is_virtual && form.url.is_some() => {
+                let key = "listen".to_owned();
+                return self.err(section.span(), FormError::MissingKey { key });
+            }
             None => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             Some(text) => match text.get_ref().parse() {
                 Ok(listen) => listen,
@@ -57,11 +62,31 @@ impl Reader<'_> {
             };
             return self.err(url.span(), kind);
         }
+        if form.forwarded && listen.port() == 0 {
+            let span = form.listen.as_ref().map_or(section.span(), Spanned::span);
+            return self.err(span, Kind::NoPort);
+        }
+        if listen.ip().is_loopback() && !form.forwarded && !is_loopback(&name.host) {
+            let kind = Kind::Loopback {
+                called: name.host,
+                listens: listen,
+            };
+            return self.err(url.span(), kind);
+        }
         Ok(ServerAddress {
             listen,
             called: Some(name),
         })
     }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || address(host).is_some_and(|ip| ip.is_loopback())
+}
+
+/// The address that a host is, where it is no name.
+fn address(host: &str) -> Option<IpAddr> {
+    host.trim_matches(['[', ']']).parse().ok()
 }
 
 /// `http://host[:port]`, or what is wrong with it.
@@ -97,6 +122,9 @@ fn server_name(url: &str) -> Result<ServerName, &'static str> {
     }
     if host.contains(':') && !(host.starts_with('[') && host.ends_with(']')) {
         return Err("an IPv6 address stands in brackets");
+    }
+    if address(host).is_some_and(|ip| ip.is_unspecified()) {
+        return Err("that is an address to listen on, and none that can be called");
     }
     if host.len() > HOST_LEN_MAX {
         return Err("the modules take a name of at most 63 characters");

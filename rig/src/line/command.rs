@@ -1,6 +1,8 @@
 //! The `command` driver: a program switches the line, such as a laboratory supply's client.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -30,6 +32,30 @@ impl CommandLine {
             read: read.to_vec(),
         }
     }
+}
+
+/// Looks for a program as the system does when it starts one, and does not start it.
+pub(super) fn find(argv: &[String]) -> Result<(), LineErrorKind> {
+    let Some(program) = argv.first() else {
+        return Ok(());
+    };
+    let is_there = |path: &Path| {
+        let meta = path.metadata();
+        meta.is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    let found = if program.contains('/') {
+        is_there(Path::new(program))
+    } else {
+        let dirs = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&dirs).any(|dir| is_there(&dir.join(program)))
+    };
+    if found {
+        return Ok(());
+    }
+    Err(LineErrorKind::Program {
+        program: program.clone(),
+        source: io::Error::new(io::ErrorKind::NotFound, "no such program"),
+    })
 }
 
 impl Driver for CommandLine {

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{Driver, LineErrorKind};
+use crate::config::LineFile;
 
 /// Most bytes that are read for a line's value.
 const VALUE_LEN_MAX: usize = 64;
@@ -27,8 +28,8 @@ enum Sink {
 }
 
 impl FileLine {
-    /// A line at `path`, with the bytes that assert and release it. A regular file that does
-    /// not exist is made at the first write; a FIFO must have a reader by then.
+    /// A line at `path`, with the bytes that assert and release it. It is opened at the first
+    /// write: a regular file that does not exist is made then, a FIFO must have a reader by then.
     #[must_use]
     pub fn new(path: &Path, on: &[u8], off: &[u8]) -> Self {
         Self {
@@ -37,6 +38,14 @@ impl FileLine {
             off: off.to_owned(),
             open: None,
         }
+    }
+
+    /// A line that is driven: it can be opened for writing, which is tried here and changes
+    /// nothing, so that a line that is not there is noticed before any is asserted.
+    pub(super) fn output(file: &LineFile) -> Result<Self, LineErrorKind> {
+        let mut line = Self::new(&file.path, &file.on, &file.off);
+        line.open = Some(line.open()?);
+        Ok(line)
     }
 
     fn file_error(&self, deed: &'static str, source: io::Error) -> LineErrorKind {

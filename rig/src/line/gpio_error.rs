@@ -147,6 +147,20 @@ pub enum GpioError {
 }
 
 impl GpioError {
+    /// The key of the rig file that names what this machine does not have.
+    pub(super) fn names_what_is_not_there(&self) -> Option<&'static str> {
+        match self {
+            Self::NoChip { .. } | Self::ChipTwice { .. } => Some("chip"),
+            Self::NoLineName { .. }
+            | Self::LineNameTwice { .. }
+            | Self::NoOffset { .. }
+            | Self::NoPin { .. }
+            | Self::PinTwice { .. } => Some("line"),
+            Self::NotAPi { .. } => Some("driver"),
+            _ => None,
+        }
+    }
+
     /// What went wrong with a device.
     pub(super) fn of_device(path: &Path, error: gpiocdev::Error) -> Self {
         let source = cause(error);
