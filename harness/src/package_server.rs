@@ -147,9 +147,7 @@ pub struct Offered {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum ServerError {
-    #[error(
-        "cannot listen on `{listen}`: end the program that has it (`ss -ltnp` shows which), or give the rig file another `[server] listen`"
-    )]
+    #[error("cannot listen on `{listen}`: {}", way_out_of(source))]
     Listen {
         listen: SocketAddr,
         source: std::io::Error,
@@ -175,6 +173,22 @@ pub enum ServerError {
     Network { source: std::io::Error },
     #[error("the content server does not answer")]
     ContentSilent,
+}
+
+/// What helps where a port cannot be had.
+fn way_out_of(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "another program does; end it (`ss -ltnp` shows which), or choose another port"
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            "no network device has that address (`ip address` shows which there are)"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 are not for every user; choose another"
+        }
+        _ => "choose another address",
+    }
 }
 
 /// The package server. It ends when it is dropped.
@@ -228,20 +242,28 @@ impl PackageServer {
         self.shared.door.address()
     }
 
+    /// How the module calls this server, without a path: `http://host:port`. Where it listens on
+    /// every address and no name is given, that is its name on this machine.
+    pub fn base(&self) -> String {
+        if let Some(url) = &self.public_url {
+            return url.trim_end_matches('/').to_owned();
+        }
+        let mut address = self.local_addr();
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("http://{address}")
+    }
+
     /// Offers a package under a path that nobody can guess, and listens.
     pub fn offer(&self, offer: Offer) -> Result<Offered, ServerError> {
         let token = random::token().map_err(|source| ServerError::Content {
             source: source.into(),
         })?;
-        let base = self
-            .public_url
-            .clone()
-            .unwrap_or_else(|| format!("http://{}", self.local_addr()));
-        let standing = Arc::new(Standing::new(
-            offer,
-            &token,
-            base.trim_end_matches('/').to_owned(),
-        )?);
+        let standing = Arc::new(Standing::new(offer, &token, self.base())?);
         for path in [&standing.path, &standing.moved] {
             self.shared
                 .content

@@ -86,9 +86,9 @@ pub fn serve_alone(
     let mut log = what.log.as_deref().map(open_log).transpose()?;
     let (events, reports) = channel();
     let server = PackageServer::start(what.options.clone(), events)?;
-    let base = what.options.public_url.clone();
-    let base = base.unwrap_or_else(|| format!("http://{}", server.local_addr()));
+    let base = server.base();
     let output = |source| AloneError::Output { source };
+    let mut offers = Vec::new();
     for (name, package) in &files {
         let offered = server.offer(Offer {
             name: name.clone(),
@@ -99,19 +99,26 @@ pub fn serve_alone(
             speed: 1,
         })?;
         let (length, path) = (package.len(), offered.path);
-        writeln!(
-            say,
-            "{name}: {length} bytes at {}{path}",
-            base.trim_end_matches('/')
-        )
-        .map_err(output)?;
+        writeln!(say, "{name}: {length} bytes at {base}{path}").map_err(output)?;
+        offers.push(offered);
+    }
+    if what.options.listen.ip().is_unspecified() && what.options.public_url.is_none() {
+        writeln!(say, "on every address of this machine; `--url` says how others call it")
+            .map_err(output)?;
     }
     say.flush().map_err(output)?;
     let began = Instant::now();
     loop {
         let report = match reports.recv_timeout(ASK_EVERY) {
             Ok(report) => report,
-            Err(RecvTimeoutError::Timeout) if told_to_stop() => return Ok(()),
+            // What came of the offers is told when they end.
+            Err(RecvTimeoutError::Timeout) if told_to_stop() => match offers.pop() {
+                Some(offered) => {
+                    server.withdraw(&offered)?;
+                    continue;
+                }
+                None => return Ok(()),
+            },
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
@@ -131,8 +138,8 @@ pub fn serve_alone(
                 .and_then(|()| say.flush())
                 .map_err(output)?;
         }
-        if told_to_stop() {
-            return Ok(());
+        if told_to_stop() && let Some(offered) = offers.pop() {
+            server.withdraw(&offered)?;
         }
     }
 }
