@@ -98,7 +98,7 @@ pub fn serve_alone(
             seed: what.seed,
             speed: 1,
         })?;
-        let (length, path) = (package.len(), offered.path);
+        let (length, path) = (package.len(), &offered.path);
         writeln!(say, "{name}: {length} bytes at {base}{path}").map_err(output)?;
         offers.push(offered);
     }
