@@ -77,7 +77,9 @@ fn try_serve(arguments: &Arguments) -> Result<ExitCode, Failure> {
         | AloneError::File { .. }
         | AloneError::Name { .. }
         | AloneError::Twice { .. }
-        | AloneError::Server(ServerError::Name { .. } | ServerError::NoSuchPackage { .. }) => Failure::new(ExitCode::BadFile, &e),
+        | AloneError::Server(ServerError::Name { .. } | ServerError::NoSuchPackage { .. }) => {
+            Failure::new(ExitCode::BadFile, &e)
+        }
         _ => Failure::new(ExitCode::Broken, &e),
     })?;
     Ok(ExitCode::Passed)

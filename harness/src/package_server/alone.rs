@@ -103,8 +103,11 @@ pub fn serve_alone(
         offers.push(offered);
     }
     if what.options.listen.ip().is_unspecified() && what.options.public_url.is_none() {
-        writeln!(say, "on every address of this machine; `--url` says how others call it")
-            .map_err(output)?;
+        writeln!(
+            say,
+            "on every address of this machine; `--url` says how others call it"
+        )
+        .map_err(output)?;
     }
     say.flush().map_err(output)?;
     let began = Instant::now();
@@ -138,7 +141,9 @@ pub fn serve_alone(
                 .and_then(|()| say.flush())
                 .map_err(output)?;
         }
-        if told_to_stop() && let Some(offered) = offers.pop() {
+        if told_to_stop()
+            && let Some(offered) = offers.pop()
+        {
             server.withdraw(&offered)?;
         }
     }

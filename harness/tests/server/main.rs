@@ -1,5 +1,6 @@
 //! The package server from the outside.
 
+mod alone;
 mod apart;
 mod catalogue;
 mod faults;
