@@ -58,3 +58,15 @@ bench-server:
 # Plants every known defect in the virtual module; fails when one survives.
 selftest:
     cargo run --quiet --package harness --bin hil -- selftest
+
+# Builds `hil` for a Raspberry Pi, on a Debian of amd64: `just build-pi`, or `just build-pi armhf`.
+build-pi ARCH="arm64":
+    rig/pi/build {{ ARCH }}
+
+# A whole power cut on an emulated Raspberry Pi, by rppal on its registers; wants a Debian of amd64.
+emulated-pi *OPTIONS:
+    rig/pi/emulate {{ OPTIONS }}
+
+# Brings `hil`, scenarios, packages and units to a Pi: `just deploy pi@bench`.
+deploy HOST *OPTIONS:
+    rig/pi/deploy {{ HOST }} {{ OPTIONS }}
