@@ -4,10 +4,12 @@
 
 mod coverage;
 mod doctor;
+mod guardian;
 mod judge;
 mod list;
 mod module;
 mod package;
+mod rig_state;
 mod rules;
 mod run;
 mod selftest;
@@ -53,11 +55,16 @@ enum Command {
     Serve(serve::Arguments),
     /// Makes and checks packages.
     Package(package::Arguments),
+    /// Shows whether a rig can be used, and says so after somebody has seen to it.
+    Rig(rig_state::Arguments),
     /// Prints the JSON Schema of a file that people write.
     Schema {
         /// Of which file.
         of: SchemaOf,
     },
+    /// Acts for a runner that is gone; `hil run` starts it on a real bench.
+    #[command(hide = true)]
+    Guardian,
     /// Prints completions for a shell.
     Completions {
         /// For which.
@@ -112,6 +119,8 @@ pub fn main() -> ExitCode {
         Command::Module(arguments) => module::module(&arguments),
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Package(arguments) => package::package(&arguments),
+        Command::Rig(arguments) => rig_state::rig(&arguments),
+        Command::Guardian => guardian::guardian(),
         Command::Schema { of } => print(&schema(of)),
         Command::Completions { shell } => {
             // Into memory first: the generator panics on a closed pipe.

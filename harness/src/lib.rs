@@ -6,7 +6,7 @@
 //! ```
 //!
 //! In reading order: what a person writes (`scenario`, `packages`), what is done with it
-//! (`runner`, `package_server`), what is left of it (`evidence`, `snapshot`, `report`,
+//! (`runner`, `package_server`), what a module is owed when it cannot go on (`safety`), what is left of it (`evidence`, `snapshot`, `report`,
 //! `replay`, `coverage`), whether the judge can say no (`selftest`), and the command line.
 
 pub mod diagnostic;
@@ -15,9 +15,13 @@ pub mod packages;
 pub mod scenario;
 pub mod schemas;
 
+pub mod contamination;
+pub mod guardian;
 pub mod interrupt;
 pub mod package_server;
 pub mod runner;
+pub mod safety;
+pub mod systemd;
 pub mod waker;
 
 pub mod coverage;

@@ -134,6 +134,13 @@ impl Packages {
             .find(|firmware| firmware.version == version)
     }
 
+    /// Whether a package leads from or to `version`.
+    #[must_use]
+    pub fn knows(&self, version: &str) -> bool {
+        let mut packages = self.packages.iter();
+        packages.any(|package| package.base == version || package.target == version)
+    }
+
     /// The shortest way from one version to another by honest packages; empty where they are
     /// the same, `None` where there is none.
     pub fn way(&self, from: &str, to: &str) -> Option<Vec<&Package>> {

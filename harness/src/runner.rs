@@ -5,12 +5,16 @@
 //! case: its rig, its server, its folder, its verdict. A real bench runs one case after the
 //! other; virtual modules are as many as there are jobs.
 
+mod bench;
 mod case;
+mod depot;
+mod ending;
 pub mod examine;
 pub(crate) mod identity;
 mod inbox;
 mod moves;
 pub mod reaction;
+mod recovery;
 mod session;
 
 use std::cell::RefCell;
@@ -29,11 +33,13 @@ use rig::virtual_module::{Defect, Rate, Settings};
 use rig::{Rig, RigError};
 
 use self::case::Around;
-pub(crate) use self::case::HOLD_FOR_END;
+use self::depot::{Depot, Marking};
 use self::identity::{Memory, Met};
 use self::inbox::Inbox;
 use self::session::{Over, Session, Stop};
+use crate::contamination::{StateError, StateFile};
 use crate::evidence::RunFolder;
+use crate::guardian::{Guard, Guardian, GuardianError};
 use crate::interrupt::{Interrupt, Urgency};
 use crate::package_server::{Limits, Options, PackageServer, ServerError};
 use crate::packages::{Condition, Package, Packages};
@@ -55,6 +61,8 @@ pub struct Run {
     pub jobs: usize,
     /// Defects that the virtual module has in each case, beside those of its scenario.
     pub defects: Vec<Defect>,
+    /// Who acts for this process on a real bench when this process is gone.
+    pub guard: Guard,
 }
 
 /// Told what happens while it happens.
@@ -67,6 +75,10 @@ pub trait Observer: Sync {
     fn warns(&self, case: &Case, what: &str);
     /// A case is over.
     fn over(&self, finished: &Finished);
+    /// Something is to be known about the rig, in a sentence.
+    fn says(&self, what: &str) {
+        let _ = what;
+    }
 }
 
 /// Nothing can be run on this rig.
@@ -78,6 +90,18 @@ pub enum RunError {
     /// The package server cannot be had.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The bench has no guardian.
+    #[error(transparent)]
+    Guardian(#[from] GuardianError),
+    /// What the rig remembers forbids a run, or cannot be had.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The module that an earlier run left cannot be recovered, because the rig broke.
+    #[error("cannot recover the module that an earlier run left")]
+    Recovery(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The run was interrupted before it had the rig.
+    #[error("interrupted; the rig was not touched")]
+    Interrupted,
     /// The evidence cannot be written.
     #[error("cannot write evidence to `{}`", path.display())]
     Evidence {
@@ -99,29 +123,10 @@ impl Run {
         interrupt: &Interrupt,
         observer: &dyn Observer,
     ) -> Result<Vec<Finished>, RunError> {
-        if self.rig.is_virtual() {
-            self.on_virtual_modules(cases, folder, interrupt, observer)
-        } else {
-            self.on_the_bench(cases, folder, interrupt, observer)
+        match &self.rig.bench {
+            Bench::Virtual(_) => self.on_virtual_modules(cases, folder, interrupt, observer),
+            Bench::Real(bench) => self.on_the_bench(bench, cases, folder, interrupt, observer),
         }
-    }
-
-    fn on_the_bench(
-        &self,
-        cases: &[Case],
-        folder: &RunFolder,
-        interrupt: &Interrupt,
-        observer: &dyn Observer,
-    ) -> Result<Vec<Finished>, RunError> {
-        let mut bench = Table::set(self, Rig::open(&self.rig, Settings::default())?, interrupt)?;
-        let mut finished = Vec::with_capacity(cases.len());
-        for case in cases {
-            if interrupt.urgency() != Urgency::None {
-                break;
-            }
-            finished.push(self.one(&mut bench, case, folder, interrupt, observer)?);
-        }
-        Ok(finished)
     }
 
     fn on_virtual_modules(
@@ -212,13 +217,17 @@ impl Run {
                     Monitor::new(&brief),
                     &mut tell,
                 );
+                session.guarded_by(table.guardian.as_mut());
                 let around = Around {
                     case,
-                    server: &table.server,
-                    packages: &self.packages,
                     package: self.package(case),
-                    public: (&table.public.0, table.public.1),
-                    seed: self.seed,
+                    depot: Depot {
+                        server: &table.server,
+                        packages: &self.packages,
+                        public: (&table.public.0, table.public.1),
+                        seed: self.seed,
+                        marking: marking(table.state.as_ref(), &self.rig, folder),
+                    },
                     wanted: &self.rig.module,
                     met: &|module| {
                         let module = Met::now(module, memory.as_ref());
@@ -381,6 +390,9 @@ struct Table {
     inbox: Inbox,
     /// What the module's network calls the server.
     public: (String, u16),
+    /// What a real bench has beside.
+    guardian: Option<Guardian>,
+    state: Option<StateFile>,
 }
 
 impl Table {
@@ -411,8 +423,26 @@ impl Table {
             server,
             inbox,
             public,
+            guardian: None,
+            state: None,
         })
     }
+}
+
+/// Where a real bench remembers what is under way.
+fn marking<'a>(
+    state: Option<&'a StateFile>,
+    rig: &'a RigFile,
+    folder: &'a RunFolder,
+) -> Option<Marking<'a>> {
+    let Bench::Real(bench) = &rig.bench else {
+        return None;
+    };
+    Some(Marking {
+        state: state?,
+        console: &bench.console,
+        evidence: folder.path(),
+    })
 }
 
 /// The strongest verdict of a run; `pass` only when something passed and nothing else came.

@@ -136,6 +136,7 @@ pub fn run(
         snapshots: false,
         jobs,
         defects: Vec::new(),
+        guard: crate::guardian::Guard::default(),
     };
     let cases: Vec<Case> = trials.iter().map(|trial| trial.case.clone()).collect();
     let finished = run.all(&cases, folder, interrupt, observer)?;

@@ -62,6 +62,7 @@ fn every_outcome_is_observed_where_a_scenario_asks_for_it_or_has_a_reason() {
         snapshots: false,
         jobs: 2,
         defects: Vec::new(),
+        guard: harness::guardian::Guard::default(),
     };
     let evidence = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(evidence.path(), "run").unwrap();

@@ -35,6 +35,7 @@ fn scenario(#[files("../scenarios/*.toml")] path: PathBuf) {
         snapshots: true,
         jobs: 4,
         defects: Vec::new(),
+        guard: harness::guardian::Guard::default(),
     };
     let evidence = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(evidence.path(), "run").unwrap();

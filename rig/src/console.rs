@@ -5,51 +5,39 @@
 
 mod name;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serialport::{ClearBuffer, SerialPort as _, TTYPort};
 
 pub use self::name::advice;
+use crate::wire::Wire;
+pub use crate::wire::Woken;
 
 /// Most bytes taken by one read.
 pub const CHUNK_LEN_MAX: usize = 4096;
 /// How long a write may wait for room. A tty takes a command line at once, or its other end
 /// has stopped reading.
-const WRITE_LIMIT: Duration = Duration::from_secs(2);
+pub(crate) const WRITE_LIMIT: Duration = Duration::from_secs(2);
 
 /// An open console.
 #[derive(Debug)]
 pub struct Console {
-    path: PathBuf,
-    wire: File,
+    wire: Wire,
     port: TTYPort,
     baud: u32,
     /// Whether our line is held low by a break.
     low: bool,
 }
 
-/// What a wait ended with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Woken {
-    /// The console has bytes, or has gone.
-    pub console: bool,
-    /// The other descriptor has something.
-    pub other: bool,
-}
-
 impl Console {
     /// Opens the tty at `path`, for this process alone, at `baud`, 8N1, without flow control.
     pub fn open(path: &Path, baud: u32) -> Result<Self, ConsoleError> {
-        let error = |kind| ConsoleError {
-            path: path.to_owned(),
-            kind,
-        };
+        let error = |kind| ConsoleError::new(path, kind);
         let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
         // Ours first: once serialport has locked the tty, nobody opens it any more.
         let wire = OpenOptions::new()
@@ -80,8 +68,7 @@ impl Console {
             })?;
         // serialport leaves the file description of its own open blocking; ours is another one.
         let mut console = Self {
-            path: path.to_owned(),
-            wire,
+            wire: Wire::new(path, wire),
             port,
             baud,
             low: false,
@@ -91,16 +78,13 @@ impl Console {
     }
 
     fn error(&self, kind: ConsoleErrorKind) -> ConsoleError {
-        ConsoleError {
-            path: self.path.clone(),
-            kind,
-        }
+        ConsoleError::new(self.path(), kind)
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.wire.path()
     }
 
     /// Its rate, in baud.
@@ -131,7 +115,7 @@ impl Console {
         if self.low {
             return Ok(None);
         }
-        if self.is_pty()? {
+        if self.wire.is_pty() {
             return Ok(Some("a pty has no line to hold low".to_owned()));
         }
         if let Err(e) = self.port.set_break() {
@@ -151,78 +135,24 @@ impl Console {
         Ok(())
     }
 
-    /// Whether this is a Unix 98 pty's end: their majors are 136 to 143 (Linux devices.txt).
-    fn is_pty(&self) -> Result<bool, ConsoleError> {
-        let stat = rustix::fs::fstat(&self.wire)
-            .map_err(|e| self.error(ConsoleErrorKind::Read(e.into())))?;
-        Ok((136..=143).contains(&rustix::fs::major(stat.st_rdev)))
-    }
-
     /// Waits until the console or `other` has something, at most `limit`.
     pub fn wait(&self, other: BorrowedFd<'_>, limit: Duration) -> Result<Woken, ConsoleError> {
-        let mut fds = [
-            PollFd::new(&self.wire, PollFlags::IN),
-            PollFd::from_borrowed_fd(other, PollFlags::IN),
-        ];
-        let limit = Timespec {
-            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(limit.subsec_nanos()),
-        };
-        match poll(&mut fds, Some(&limit)) {
-            Ok(_) => Ok(Woken {
-                console: !fds[0].revents().is_empty(),
-                other: !fds[1].revents().is_empty(),
-            }),
-            Err(rustix::io::Errno::INTR) => Ok(Woken::default()),
-            Err(e) => Err(self.error(ConsoleErrorKind::Read(e.into()))),
-        }
+        self.wire.wait(other, limit)
     }
 
-    /// Takes what has arrived: 0 when nothing has. An end of file or a hang-up is
-    /// [`ConsoleErrorKind::Gone`]: the adapter was pulled, or what was behind the pty ended.
+    /// Takes what has arrived; see [`Wire::read`].
     pub fn read(&mut self, chunk: &mut [u8; CHUNK_LEN_MAX]) -> Result<usize, ConsoleError> {
-        match self.wire.read(chunk) {
-            Ok(0) => Err(self.error(ConsoleErrorKind::Gone)),
-            Ok(n) => Ok(n),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(0),
-            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => {
-                Err(self.error(ConsoleErrorKind::Gone))
-            }
-            Err(e) => Err(self.error(ConsoleErrorKind::Read(e))),
-        }
+        self.wire.read(chunk)
     }
 
     /// Writes all of `bytes`.
-    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), ConsoleError> {
-        let end = Instant::now() + WRITE_LIMIT;
-        while !bytes.is_empty() {
-            match self.wire.write(bytes) {
-                Ok(n) => bytes = &bytes[n..],
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    let left = end.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Err(self.error(ConsoleErrorKind::Full));
-                    }
-                    self.wait_for_room(left)?;
-                }
-                Err(e) => return Err(self.error(ConsoleErrorKind::Write(e))),
-            }
-        }
-        Ok(())
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), ConsoleError> {
+        self.wire.write(bytes)
     }
 
-    fn wait_for_room(&self, limit: Duration) -> Result<(), ConsoleError> {
-        let mut fds = [PollFd::from_borrowed_fd(self.wire.as_fd(), PollFlags::OUT)];
-        let limit = Timespec {
-            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(limit.subsec_nanos()),
-        };
-        match poll(&mut fds, Some(&limit)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(e) => Err(self.error(ConsoleErrorKind::Write(e.into()))),
-        }
+    /// Another handle to the same open tty, for whoever may have to end a run in our stead.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        self.wire.share()
     }
 }
 
@@ -236,6 +166,13 @@ pub struct ConsoleError {
 }
 
 impl ConsoleError {
+    pub(crate) fn new(path: &Path, kind: ConsoleErrorKind) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind,
+        }
+    }
+
     /// What went wrong.
     #[must_use]
     pub fn kind(&self) -> &ConsoleErrorKind {

@@ -7,7 +7,9 @@
 
 pub mod config;
 pub mod console;
+pub mod custody;
 pub mod delta;
+pub mod durable;
 pub mod duration;
 pub mod line;
 pub mod lock;
@@ -15,6 +17,7 @@ pub mod supply;
 pub mod timing;
 pub mod transmit;
 pub mod virtual_module;
+pub mod wire;
 pub mod written;
 
 use std::io;
@@ -57,7 +60,7 @@ pub struct Rig {
     // Dropped last, and in this order: the module goes when nobody holds its lines, and the
     // lock when nothing of the rig is left.
     module: Option<VirtualModule>,
-    _lock: Option<RigLock>,
+    lock: Option<RigLock>,
 }
 
 /// Why a rig cannot be had.
@@ -92,8 +95,14 @@ impl Rig {
     pub fn open(file: &RigFile, settings: Settings) -> Result<Self, RigError> {
         match &file.bench {
             Bench::Virtual(bench) => Self::open_virtual(file, bench, settings),
-            Bench::Real(bench) => Self::open_real(file, bench),
+            Bench::Real(bench) => Self::open_real(file, bench, Claim::Released),
         }
+    }
+
+    /// Takes a real bench and leaves its lines at the level that they have: its module may be in
+    /// the middle of an update.
+    pub fn open_as_is(file: &RigFile, bench: &RealBench) -> Result<Self, RigError> {
+        Self::open_real(file, bench, Claim::AsIs)
     }
 
     /// Whether what is behind the rig can still do anything: a virtual module's thread may have
@@ -132,27 +141,23 @@ impl Rig {
             timing: timing(file, bench.pwrkey, bench.reset),
             speed,
             module: Some(module),
-            _lock: None,
+            lock: None,
         })
     }
 
     /// All lines are claimed before any is asserted: what is missing is found while the module
     /// is off, and what was claimed by then is given back released.
-    fn open_real(file: &RigFile, bench: &RealBench) -> Result<Self, RigError> {
+    fn open_real(file: &RigFile, bench: &RealBench, claim: Claim) -> Result<Self, RigError> {
         let lock = RigLock::take(&bench.console)?;
         let console = Console::open(&bench.console, file.baud.rate())?;
-        let output = |name, line: &OutputLine| Line::output(name, line, Claim::Released);
+        let output = |name, line: &OutputLine| Line::output(name, line, claim);
         let pulsed = |name, line: &Option<PulsedLine>| {
             line.as_ref().map(|p| output(name, &p.line)).transpose()
         };
         Ok(Self {
             console,
             baud: file.baud.rate(),
-            supply: Supply::with_record(
-                output("supply", &bench.supply)?,
-                file.off_for,
-                lock::state_dir().join(format!("{}.supply", lock::bench_name(&bench.console))),
-            ),
+            supply: supply(output("supply", &bench.supply)?, file, bench),
             pwrkey: pulsed("pwrkey", &bench.pwrkey)?,
             reset: pulsed("reset", &bench.reset)?,
             console_enable: bench
@@ -166,16 +171,23 @@ impl Rig {
                 .as_ref()
                 .map(|line| Line::input("power_good", line))
                 .transpose()?,
-            timing: timing(
-                file,
-                bench.pwrkey.as_ref().map(|p| p.pulse),
-                bench.reset.as_ref().map(|p| p.pulse),
-            ),
+            timing: timing_of(file, bench),
             speed: 1,
             module: None,
-            _lock: Some(lock),
+            lock: Some(lock),
         })
     }
+}
+
+/// The supply of a real bench, with what earlier processes left of it.
+fn supply(line: Line, file: &RigFile, bench: &RealBench) -> Supply {
+    let name = format!("{}.supply", lock::bench_name(&bench.console));
+    Supply::with_record(line, file.off_for, lock::state_dir().join(name))
+}
+
+fn timing_of(file: &RigFile, bench: &RealBench) -> Timing {
+    let pulse = |line: &Option<PulsedLine>| line.as_ref().map(|pulsed| pulsed.pulse);
+    timing(file, pulse(&bench.pwrkey), pulse(&bench.reset))
 }
 
 fn timing(file: &RigFile, pwrkey: Option<Duration>, reset: Option<Duration>) -> Timing {

@@ -4,8 +4,9 @@
 //! file only tells the next person whose it is.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -13,8 +14,11 @@ use rustix::fs::{FlockOperation, flock};
 /// Held for as long as the rig is ours.
 #[derive(Debug)]
 pub struct RigLock {
-    _file: File,
+    file: File,
 }
+
+/// How the holder of a lock begins that is a guardian: it gives the rig back by itself.
+const GUARDIAN: &str = "the guardian of ";
 
 /// Why the rig cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +29,14 @@ pub enum LockError {
         /// The console that names the rig.
         console: PathBuf,
         /// Process id and command line, as the holder wrote them.
+        holder: String,
+    },
+    /// The guardian of a run that died has it, and gives it back within minutes.
+    #[error("the rig on `{}` is held by {holder}: it is free when that is done", console.display())]
+    Guarded {
+        /// The console that names the rig.
+        console: PathBuf,
+        /// Whose guardian, and what it waits for, as it wrote.
         holder: String,
     },
     /// The lock file cannot be made.
@@ -89,7 +101,7 @@ impl RigLock {
             .mode(0o700)
             .create(&dir)
             .map_err(io)?;
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -102,29 +114,80 @@ impl RigLock {
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut holder = String::new();
                 let _ = (&file).take(512).read_to_string(&mut holder);
-                return Err(LockError::Held {
-                    console: console.to_owned(),
-                    holder: holder.trim().escape_debug().to_string(),
+                let console = console.to_owned();
+                let holder = holder.trim().escape_debug().to_string();
+                return Err(match dead_runner(&holder) {
+                    _ if holder.starts_with(GUARDIAN) => LockError::Guarded { console, holder },
+                    // Its guardian has not come to say so yet.
+                    Some(id) => LockError::Guarded {
+                        console,
+                        holder: format!("{GUARDIAN}process {id}, which has just ended"),
+                    },
+                    None => LockError::Held { console, holder },
                 });
             }
             Err(e) => return Err(io(e.into())),
         }
-        file.set_len(0).map_err(io)?;
         let command: Vec<String> = std::env::args().collect();
-        writeln!(
-            file,
+        let lock = Self { file };
+        lock.say(&format!(
             "process {} (`{}`)",
             std::process::id(),
             command.join(" ")
-        )
+        ))
         .map_err(io)?;
-        Ok(Self { _file: file })
+        Ok(lock)
     }
+
+    /// A lock that another process took and shares with this one.
+    #[must_use]
+    pub fn inherit(file: OwnedFd) -> Self {
+        Self { file: file.into() }
+    }
+
+    /// A second handle: the rig stays locked until both are gone.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        Ok(self.file.try_clone()?.into())
+    }
+
+    /// Says in the lock file that the guardian of process `runner` has the rig now.
+    pub fn say_guarded(&self, runner: u32, what_for: &str) -> io::Result<()> {
+        self.say(&format!("{GUARDIAN}process {runner}, which {what_for}"))
+    }
+
+    fn say(&self, holder: &str) -> io::Result<()> {
+        // Written over and then cut off, so that a reader finds a beginning that is right.
+        let line = format!("{holder}\n");
+        self.file.write_all_at(line.as_bytes(), 0)?;
+        self.file.set_len(line.len() as u64)
+    }
+}
+
+/// The process that a lock file names, if that is gone.
+fn dead_runner(holder: &str) -> Option<u32> {
+    let id = holder.strip_prefix("process ")?.split(' ').next()?;
+    let id = id.parse().ok()?;
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // The name before the state may have spaces and brackets of its own. `Z`: nobody has taken
+    // note of its end yet.
+    let state = stat.rsplit_once(')').map_or("", |(_, rest)| rest.trim());
+    (state.is_empty() || state.starts_with(['Z', 'X'])).then_some(id)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_holder_that_is_gone_is_told_from_one_that_lives() {
+        let own = std::process::id();
+        assert_eq!(dead_runner(&format!("process {own} (`hil run`)")), None);
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let line = format!("process {} (`hil run`)", child.id());
+        assert_eq!(dead_runner(&line), Some(child.id()));
+        assert_eq!(dead_runner("somebody"), None);
+    }
 
     #[test]
     fn two_paths_to_one_tty_have_one_name() {

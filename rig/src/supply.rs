@@ -11,13 +11,13 @@
 //! without a battery by years. After another start of the host the supply is taken to be off since
 //! that start: a host without power drives no line, and a bench's supply defaults to off.
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::durable;
 use crate::line::{Line, LineError, LineErrorKind};
 
 /// The supply's line, and since when it is off.
@@ -164,19 +164,8 @@ impl Record {
             Some(since) => format!("off {} {}\n", self.start, since.as_micros()),
             None => "on\n".to_owned(),
         };
-        write_whole(&self.path, text.as_bytes())
+        durable::write(&self.path, text.as_bytes())
     }
-}
-
-/// Writes a file so that it is there whole, or as it was, also after a loss of power.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let written = path.with_extension("new");
-    let mut file = File::create(&written)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&written, path)?;
-    File::open(folder)?.sync_all()
 }
 
 /// How long the host has been up, its sleep included.

@@ -2,15 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use rig::config::RigFile;
+use rig::config::{Bench, RigFile};
 use rig::virtual_module::{Defect, Settings};
 
+use super::run::packages;
 use super::{Failure, Format, colors_on_stdout, print, print_json};
+use crate::contamination::StateFile;
 use crate::doctor::{self, Examination, kept};
 use crate::evidence::{RunFolder, write_whole};
 use crate::exit_code::ExitCode;
+use crate::guardian::Guard;
 use crate::interrupt::Interrupt;
-use crate::runner::{examine, factory_settings};
+use crate::report::progress::Progress;
+use crate::runner::{Run, examine, factory_settings};
 
 /// Exit codes are those of `hil run`: 0 when every step that applies passed, 105 when one failed,
 /// 106 when none failed and not all were run.
@@ -83,6 +87,7 @@ pub(super) fn examine(
     interrupt: &Interrupt,
     human: bool,
 ) -> Result<Examination, Failure> {
+    recover_first(rig, folder, interrupt)?;
     let planted = !settings.defects.is_empty();
     let mut tell = |step: &doctor::Step| {
         if human {
@@ -98,6 +103,31 @@ pub(super) fn examine(
         kept::keep(rig, &examination).map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     }
     Ok(examination)
+}
+
+/// An examination takes the power again and again. A module that an earlier run left half-updated
+/// is brought back before that, by a run of no case.
+fn recover_first(rig: &RigFile, folder: &RunFolder, interrupt: &Interrupt) -> Result<(), Failure> {
+    let broken = |e: &dyn std::error::Error| Failure::new(ExitCode::Broken, e);
+    let Bench::Real(bench) = &rig.bench else {
+        return Ok(());
+    };
+    let left = StateFile::of(&bench.console).marker();
+    if left.map_err(|e| broken(&e))?.is_none() {
+        return Ok(());
+    }
+    let run = Run {
+        rig: rig.clone(),
+        packages: packages(None, rig)?,
+        seed: 1,
+        snapshots: false,
+        jobs: 1,
+        defects: Vec::new(),
+        guard: Guard::default(),
+    };
+    let progress = Progress::new(0, false, false, interrupt.clone());
+    let recovered = run.all(&[], folder, interrupt, &progress);
+    recovered.map(drop).map_err(|e| broken(&e))
 }
 
 fn write_junit(path: &Path, examination: &Examination) -> Result<(), Failure> {

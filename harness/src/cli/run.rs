@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dfota::verdict::Verdict;
 use rig::config::RigFile;
@@ -11,6 +12,7 @@ use super::{Failure, Format, colors_on_stdout, home, print, print_json, scenario
 use crate::coverage;
 use crate::evidence::RunFolder;
 use crate::exit_code::ExitCode;
+use crate::guardian::Guard;
 use crate::interrupt::{Interrupt, Urgency};
 use crate::packages::Packages;
 use crate::report::document::{RigDocument, RunDocument, VerdictDocument, counts};
@@ -18,6 +20,7 @@ use crate::report::progress::Progress;
 use crate::report::{Finished, text};
 use crate::runner::{Run, RunError, strongest};
 use crate::scenario::{self, Case, SelectError};
+use crate::systemd;
 
 /// Virtual modules at a time, where nobody says. They wait most of the time; more of them
 /// would only make each other's reactions late.
@@ -53,6 +56,9 @@ pub(super) struct Arguments {
     /// The folder that scenario names refer to.
     #[arg(long, value_name = "DIR")]
     scenario_dir: Option<PathBuf>,
+    /// How long this process may be silent before its guardian takes it for hung.
+    #[arg(long, hide = true, value_name = "TIME", value_parser = crate::duration::parse, default_value = "30s")]
+    hung_after: Duration,
     /// Plants a defect in the virtual module (`M44`): the run must then fail.
     #[arg(long, value_name = "ID")]
     defect: Vec<Defect>,
@@ -86,7 +92,7 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     let folder = scenario_folder(arguments.scenario_dir.as_ref());
     let cases = select(&arguments.scenarios, folder)?;
-    let packages = packages(arguments, &rig)?;
+    let packages = packages(arguments.packages.as_deref(), &rig)?;
     for case in &cases {
         if let Some(name) = &case.scenario.package {
             packages
@@ -101,10 +107,15 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         defects: arguments.defect.clone(),
         rig,
         packages,
+        guard: Guard {
+            hung_after: arguments.hung_after,
+            ..Guard::default()
+        },
     };
     let folder = RunFolder::create(&arguments.evidence, &super::now())
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    systemd::ready();
     let human = arguments.format == Format::Human;
     let progress = Progress::new(cases.len(), human, colors_on_stdout(), interrupt.clone());
     let finished = run
@@ -125,8 +136,10 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
 /// Why nothing was run: in the rig file, where it names what cannot be had.
 fn not_run(rig: &RigFile, error: &RunError) -> Failure {
-    let RunError::Rig(cause) = error else {
-        return Failure::new(ExitCode::Broken, error);
+    let cause = match error {
+        RunError::Rig(cause) => cause,
+        RunError::Interrupted => return Failure::new(ExitCode::Interrupted, error),
+        _ => return Failure::new(ExitCode::Broken, error),
     };
     let Some(mistake) = rig.not_had(cause) else {
         return Failure::new(ExitCode::Broken, error);
@@ -220,8 +233,9 @@ pub(super) fn select(
     Ok(cases)
 }
 
-fn packages(arguments: &Arguments, rig: &RigFile) -> Result<Packages, Failure> {
-    let given = arguments.packages.as_deref().or(rig.packages.as_deref());
+/// The packages that a person names, or the rig file, or the project's.
+pub(super) fn packages(given: Option<&Path>, rig: &RigFile) -> Result<Packages, Failure> {
+    let given = given.or(rig.packages.as_deref());
     let dir: PathBuf = match given.map(Path::to_owned) {
         Some(dir) => dir,
         None => home()?.join("fixtures/packages"),

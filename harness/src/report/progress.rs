@@ -12,7 +12,8 @@ use dfota::timeline::{Entry, Event, Power, Stage};
 
 use super::{Finished, text};
 use crate::interrupt::{Interrupt, Urgency};
-use crate::runner::{HOLD_FOR_END, Observer};
+use crate::runner::Observer;
+use crate::safety::{self, Duty, HOLD_MAX, Supply};
 use crate::scenario::Case;
 
 /// The line is drawn at most so often.
@@ -153,6 +154,12 @@ impl Observer for Progress {
         let _ = writeln!(std::io::stderr(), "warning: {}: {what}", case.id);
     }
 
+    fn says(&self, what: &str) {
+        let mut state = self.state();
+        Self::wipe(&mut state);
+        let _ = writeln!(std::io::stderr(), "{what}");
+    }
+
     fn over(&self, finished: &Finished) {
         let mut state = self.state();
         Self::wipe(&mut state);
@@ -170,16 +177,24 @@ impl Observer for Progress {
 
 /// What an interrupt means for the module: whether its power goes, and what that may do to it.
 fn ending(urgency: Urgency, phase: Phase, powered: bool) -> String {
-    let minutes = HOLD_FOR_END.as_secs() / 60;
-    match (urgency, phase.may_cut_power(), powered) {
-        (Urgency::None | Urgency::InOrder, false, true) => format!(
-            "interrupted while the module writes its flash: its power stays on until END, {minutes} min at most; Ctrl-C once more takes it at once"
+    let minutes = HOLD_MAX.as_secs() / 60;
+    let supply = if powered { Supply::On } else { Supply::Off };
+    match (urgency, safety::duty(phase.into(), supply)) {
+        (_, Duty::PowerOff) => "interrupted: power off now".to_owned(),
+        (Urgency::None | Urgency::InOrder, Duty::Hold) => format!(
+            "interrupted while the module writes its flash: its power stays on until END, {minutes} min at most; {ONCE_MORE}"
         ),
-        (Urgency::AtOnce, false, true) => format!("interrupted: power off now, {LEFT_HALF_WAY}"),
-        (_, false, false) => format!("interrupted: power stays off, {LEFT_HALF_WAY}"),
-        (_, true, _) => "interrupted: power off now".to_owned(),
+        (Urgency::None | Urgency::InOrder, Duty::Recover) => format!(
+            "interrupted while its power is cut in the middle of an update: it is switched on again, and stays on until END, {minutes} min at most; {ONCE_MORE}"
+        ),
+        (Urgency::AtOnce, Duty::Hold) => format!("interrupted: power off now, {LEFT_HALF_WAY}"),
+        (Urgency::AtOnce, Duty::Recover) => {
+            format!("interrupted: power stays off, {LEFT_HALF_WAY}")
+        }
     }
 }
+
+const ONCE_MORE: &str = "Ctrl-C once more takes it at once";
 
 /// §3.1 note 1 promises that it goes on; a module that does not keep the promise is lost.
 const LEFT_HALF_WAY: &str = "while the module writes its flash: its next start must finish the update (guide §3.1 note 1), and a module that cannot do that is lost; do not cut it again before END";

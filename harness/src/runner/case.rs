@@ -5,25 +5,22 @@
 //! right firmware before, and asked what became of it after, twice, with a clean power cycle
 //! between. After a cut or a fault, an honest update must succeed.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use dfota::monitor::Phase;
 use dfota::timeline::{Event, FaultLife, Purpose, Stage};
 use rig::config::ModuleFacts;
 
+use super::depot::Depot;
+use super::ending;
 use super::identity::Identity;
 use super::moves::{FORCED_UPDATE_WITHIN, Honest};
 use super::session::{Act, Awaited, Session, Stop};
-use crate::interrupt::Urgency;
-use crate::package_server::{Offer, Offered, PackageServer, ServerError, Serving};
-use crate::packages::{Condition, Package, Packages};
-use crate::scenario::{
-    self, Case, ConsoleSetting, Expectation, Filling, PackageUrl, PowerStep, Statement,
-};
-
-/// How long an interrupted run waits for an update under way to end, in the module's time.
-pub(crate) const HOLD_FOR_END: Duration = Duration::from_secs(10 * 60);
+use crate::package_server::{Offered, Serving};
+use crate::packages::{Condition, Package};
+use crate::safety::Duty;
+use crate::scenario::{self, Case, ConsoleSetting, Expectation, Filling, PowerStep, Statement};
 
 /// Rates that a module may have been fixed to, likeliest first (AT manual, `AT+IPR=?`).
 pub(super) const FIXED_RATES: [u32; 8] = [
@@ -40,16 +37,10 @@ const RATE_TURN_FLOOR: Duration = Duration::from_millis(500);
 pub(super) struct Around<'a> {
     /// The case.
     pub case: &'a Case,
-    /// The package server that this rig's module reaches.
-    pub server: &'a PackageServer,
-    /// All packages of the manifest.
-    pub packages: &'a Packages,
     /// The package of the case; `None` where nothing is downloaded.
     pub package: Option<&'a Package>,
-    /// What the module's network calls the server: host and port.
-    pub public: (&'a str, u16),
-    /// Every random choice comes from it.
-    pub seed: u64,
+    /// Where packages come from.
+    pub depot: Depot<'a>,
     /// Which module the rig file demands.
     pub wanted: &'a ModuleFacts,
     /// Told who the module is, as soon as that is known.
@@ -59,68 +50,50 @@ pub(super) struct Around<'a> {
 /// Runs a case to its end, whatever that is; only a broken harness or rig gives up earlier, and
 /// that, too, is then in the timeline.
 pub(super) fn run(session: &mut Session<'_>, around: &Around<'_>) -> Result<(), Stop> {
-    match stages(session, around) {
-        Ok(()) => session.power_off(),
-        Err(Stop::Interrupted(urgency)) => end_in_order(session, urgency),
-        Err(Stop::Flood(what)) => {
-            session.happened(Event::Unmet {
-                expectation: "a module that speaks in measure".to_owned(),
-                why: what.to_owned(),
-            })?;
-            session.supply_off()
-        }
-        Err(Stop::Refused(what)) => {
-            session.happened(Event::Trouble(what))?;
-            session.supply_off()
-        }
-        Err(broken) => {
-            let mut chain = broken.to_string();
-            let mut source = std::error::Error::source(&broken);
-            while let Some(cause) = source {
-                chain.push_str(": ");
-                chain.push_str(&cause.to_string());
-                source = cause.source();
+    let ended = catch_unwind(AssertUnwindSafe(|| stages(session, around)));
+    match ended.unwrap_or_else(|panic| Err(Stop::panicked(&*panic))) {
+        // The module has answered since its last power cycle, or had every chance to.
+        Ok(left) => {
+            session.power_off()?;
+            match left {
+                Left::Idle => around.depot.update_is_over(),
+                Left::Unknown => Ok(()),
             }
-            session.happened(Event::Trouble(chain))?;
-            // The console may be gone and the supply not: try, and keep the first trouble.
-            let _ = session.rig.supply.release();
-            Ok(())
         }
+        Err(stop) => ending::by_policy(session, stop),
     }
 }
 
-/// What an interrupt leaves: in UPDATING the power stays on until END or a bound, for cutting
-/// it there is an experiment and not an end; elsewhere it goes off. Where a step has cut it
-/// already there is nothing to wait for.
-fn end_in_order(session: &mut Session<'_>, urgency: Urgency) -> Result<(), Stop> {
-    let at_work = session.powered() && !session.monitor().phase().may_cut_power();
-    if urgency == Urgency::InOrder && at_work {
-        let bound = session.deadline(HOLD_FOR_END);
-        let from = session.timeline().len();
-        match session.await_phase(bound, from, Phase::may_cut_power) {
-            Ok(_) | Err(Stop::Interrupted(_)) => {}
-            Err(other) => return Err(other),
-        }
-    }
-    session.supply_off()
-}
-
-fn stages(session: &mut Session<'_>, around: &Around<'_>) -> Result<(), Stop> {
+fn stages(session: &mut Session<'_>, around: &Around<'_>) -> Result<Left, Stop> {
     session.happened(Event::Stage(Stage::Prepare))?;
     if !prepare(session, around)? {
-        return Ok(());
+        return Ok(Left::Unknown);
     }
     session.happened(Event::Stage(Stage::Steps))?;
     steps(session, around)?;
     session.happened(Event::Stage(Stage::Aftercare))?;
-    let Some(version) = aftercare(session)? else {
-        return Ok(());
+    let mut version = aftercare(session)?;
+    let Some(now) = version.clone() else {
+        return Ok(Left::Unknown);
     };
     if around.package.is_some() && !around.case.planned_faults().is_empty() {
         session.happened(Event::Stage(Stage::Retry))?;
-        retry(session, around, &version)?;
+        version = retry(session, around, &now)?;
     }
-    restore_console(session, around)
+    restore_console(session, around)?;
+    Ok(match version {
+        Some(version) if around.depot.packages.knows(&version) => Left::Idle,
+        _ => Left::Unknown,
+    })
+}
+
+/// How a case left its module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// It answers, on a version that the packages know.
+    Idle,
+    /// It may be half-updated.
+    Unknown,
 }
 
 /// From any state to: known identity, right rate, base version, off. `false`: it cannot be had,
@@ -133,6 +106,7 @@ fn prepare(session: &mut Session<'_>, around: &Around<'_>) -> Result<bool, Stop>
     }
     let module = session.identify()?;
     (around.met)(&module);
+    session.imei.clone_from(&module.imei);
     if !session.is_the_one(around.wanted, &module)? {
         return Ok(false);
     }
@@ -145,7 +119,7 @@ fn prepare(session: &mut Session<'_>, around: &Around<'_>) -> Result<bool, Stop>
         if let Some(now) = version.clone()
             && now != package.base
         {
-            version = walk(session, around, &now, &package.base)?;
+            version = around.depot.walk(session, &now, &package.base)?;
         }
         if version.as_deref() != Some(package.base.as_str()) {
             return Ok(false);
@@ -155,28 +129,10 @@ fn prepare(session: &mut Session<'_>, around: &Around<'_>) -> Result<bool, Stop>
     Ok(true)
 }
 
-/// Updates honestly from version to version, as far as the packages lead.
-fn walk(
-    session: &mut Session<'_>,
-    around: &Around<'_>,
-    from: &str,
-    to: &str,
-) -> Result<Option<String>, Stop> {
-    let mut now = Some(from.to_owned());
-    for package in around.packages.way(from, to).unwrap_or_default() {
-        update(session, around, package)?;
-        now = session.probe()?;
-        if now.as_deref() != Some(package.target.as_str()) {
-            break;
-        }
-    }
-    Ok(now)
-}
-
 /// Looks for the module at the rig's rate first, and then, in turn, at every other that it may
 /// have been left at. One that is busy with a forced update says so, at whatever rate; so one
 /// that has not said a byte at any rate is not waited for any longer.
-fn answers_at_some_rate(session: &mut Session<'_>) -> Result<bool, Stop> {
+pub(super) fn answers_at_some_rate(session: &mut Session<'_>) -> Result<bool, Stop> {
     let usual = session.rig.baud;
     let others = FIXED_RATES.into_iter().filter(|rate| *rate != usual);
     let rates: Vec<u32> = [usual].into_iter().chain(others).collect();
@@ -268,6 +224,10 @@ fn restore_console(session: &mut Session<'_>, around: &Around<'_>) -> Result<(),
 
 /// What became of it, asked twice. The version at last, if the module still tells it.
 fn aftercare(session: &mut Session<'_>) -> Result<Option<String>, Stop> {
+    if session.standing().duty() == Duty::Hold {
+        // The steps gave up on an update under way: a deadline is no reason to cut it.
+        ending::see_through(session)?;
+    }
     if !session.powered() {
         session.power_on()?;
     }
@@ -288,24 +248,28 @@ fn aftercare(session: &mut Session<'_>) -> Result<Option<String>, Stop> {
     session.probe()
 }
 
-/// An honest update from wherever the module stands now; it must succeed.
-fn retry(session: &mut Session<'_>, around: &Around<'_>, now: &str) -> Result<(), Stop> {
-    let Some(package) = around
-        .packages
-        .packages
+/// An honest update from wherever the module stands now; it must succeed. The version at last.
+fn retry(
+    session: &mut Session<'_>,
+    around: &Around<'_>,
+    now: &str,
+) -> Result<Option<String>, Stop> {
+    let packages = &around.depot.packages.packages;
+    let Some(package) = packages
         .iter()
         .find(|package| package.condition == Condition::Honest && package.base == now)
     else {
-        return session.happened(Event::Unmet {
+        session.happened(Event::Unmet {
             expectation: "an honest package for the retry".to_owned(),
             why: format!("the manifest has none from `{now}`"),
-        });
+        })?;
+        return Ok(Some(now.to_owned()));
     };
-    let came = update(session, around, package)?;
+    let came = around.depot.update(session, package)?;
     let after = session.probe()?;
     let why = match came {
         Honest::Failed(why) => why,
-        Honest::Over if after.as_deref() == Some(package.target.as_str()) => return Ok(()),
+        Honest::Over if after.as_deref() == Some(package.target.as_str()) => return Ok(after),
         Honest::Over => format!(
             "the module reports `{}`",
             after.as_deref().unwrap_or("nothing")
@@ -314,51 +278,8 @@ fn retry(session: &mut Session<'_>, around: &Around<'_>, now: &str) -> Result<()
     session.happened(Event::Unmet {
         expectation: format!("an honest update to `{}`", package.target),
         why,
-    })
-}
-
-/// One honest update with one package.
-fn update(
-    session: &mut Session<'_>,
-    around: &Around<'_>,
-    package: &Package,
-) -> Result<Honest, Stop> {
-    let offered = offer(session, around, package, Serving::Honestly)?;
-    let url = url(around, offered.path.clone()).to_string();
-    let came = session.update_honestly(&url);
-    around.server.withdraw(&offered)?;
-    session.take_reports()?;
-    came
-}
-
-fn offer(
-    session: &Session<'_>,
-    around: &Around<'_>,
-    package: &Package,
-    serving: Serving,
-) -> Result<Offered, ServerError> {
-    around.server.offer(Offer {
-        name: package.name.clone(),
-        package: Arc::clone(&package.bytes),
-        others: around
-            .packages
-            .packages
-            .iter()
-            .map(|other| (other.name.clone(), Arc::clone(&other.bytes)))
-            .collect(),
-        serving,
-        seed: around.seed,
-        speed: session.rig.speed,
-    })
-}
-
-fn url(around: &Around<'_>, path: String) -> PackageUrl {
-    let (host, port) = around.public;
-    PackageUrl {
-        host: host.to_owned(),
-        port,
-        path,
-    }
+    })?;
+    Ok(after)
 }
 
 /// The scenario's own steps, until one is not met.
@@ -371,7 +292,7 @@ fn steps(session: &mut Session<'_>, around: &Around<'_>) -> Result<(), Stop> {
     if let Some(package) = around.package {
         let serving = around.case.serving.clone();
         arm(session, &serving)?;
-        steps.offered = Some(offer(session, around, package, serving)?);
+        steps.offered = Some(around.depot.offer(session, package, serving)?);
     }
     session.forget_the_past();
     let mut ran = Ok(true);
@@ -383,7 +304,7 @@ fn steps(session: &mut Session<'_>, around: &Around<'_>) -> Result<(), Stop> {
     }
     // Also after an error, so that the reports of what was served are in the evidence.
     if let Some(offered) = &steps.offered {
-        around.server.withdraw(offered)?;
+        around.depot.server.withdraw(offered)?;
         session.take_reports()?;
     }
     ran.map(drop)
@@ -514,12 +435,12 @@ impl Steps {
             return Ok(()); // a scenario that serves has a package: its check says so
         };
         arm(session, serving)?;
-        Ok(around.server.set_serving(offered, serving.clone())?)
+        Ok(around.depot.server.set_serving(offered, serving.clone())?)
     }
 
     fn fill(&self, around: &Around<'_>, text: &scenario::SendText) -> Result<Vec<u8>, Stop> {
         let path = self.offered.as_ref().map(|offered| offered.path.clone());
-        let url = url(around, path.unwrap_or_default());
+        let url = around.depot.url(path.unwrap_or_default());
         let filling = Filling {
             url: &url,
             base: around.package.map_or("", |package| &package.base),

@@ -13,7 +13,7 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use dfota::line::{Line, Splitter};
-use dfota::message::Understanding;
+use dfota::message::{Message, Understanding};
 use dfota::monitor::{Monitor, Phase};
 use dfota::reader::What;
 use dfota::timeline::{Entry, Event, Pin, Purpose};
@@ -25,11 +25,15 @@ use rig::line::LineError;
 use rig::transmit::TransmitError;
 
 use super::inbox::{self, Inbox};
+use crate::contamination::StateError;
 use crate::evidence::CaseFolder;
+use crate::guardian::{BEAT, Guardian};
 use crate::interrupt::{Interrupt, Urgency};
 use crate::package_server::ServerError;
 use crate::package_server::record::Seen;
+use crate::safety::{Standing, Supply};
 use crate::scenario::Expectation;
+use crate::systemd;
 
 /// Most bytes that a case takes from its module. A module that says more floods, and is judged
 /// on what it said so far.
@@ -63,9 +67,29 @@ pub(super) enum Stop {
     /// A step cannot be done on this rig.
     #[error("{0}")]
     Refused(String),
+    /// Nobody would act for this process any more, so it ends while it can.
+    #[error("the guardian of this run is gone: see `guardian.jsonl`, and who ended it")]
+    Unguarded,
+    /// What the rig remembers cannot be written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The harness has a defect.
+    #[error("the runner panicked: {0}")]
+    Panicked(String),
     /// The person at the terminal, or the system, asked the run to end.
     #[error("interrupted")]
     Interrupted(Urgency),
+}
+
+impl Stop {
+    /// What a panic was about.
+    pub(super) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Self::Panicked(text.unwrap_or("without a word").to_owned())
+    }
 }
 
 /// What is done the moment an expectation is met.
@@ -94,8 +118,16 @@ pub(super) enum Awaited {
 pub(super) struct Session<'a> {
     /// The rig, for what is not a wait.
     pub rig: &'a mut Rig,
-    /// Whether the supply was last switched on.
-    powered: bool,
+    /// The module's IMEI, once it has told it.
+    pub imei: Option<String>,
+    /// What somebody must know who ends this case.
+    standing: Standing,
+    /// Who ends it when this process cannot.
+    guardian: Option<&'a mut Guardian>,
+    /// What an earlier run left may be at its flash.
+    assume_updating: bool,
+    /// That the guardian is gone was said.
+    unguarded: bool,
     /// Whether our transmit line is driven, as it may be at the beginning.
     transmits: bool,
     /// That it was let go of, with a cut that is not in the timeline yet.
@@ -160,7 +192,11 @@ impl<'a> Session<'a> {
     ) -> Self {
         Self {
             rig,
-            powered: false,
+            imei: None,
+            standing: Standing::default(),
+            guardian: None,
+            assume_updating: false,
+            unguarded: false,
             transmits: true,
             let_go: None,
             rail_is_stuck: false,
@@ -182,6 +218,11 @@ impl<'a> Session<'a> {
             overrun: None,
             observer,
         }
+    }
+
+    /// From now on `guardian` is told where the module stands.
+    pub(super) fn guarded_by(&mut self, guardian: Option<&'a mut Guardian>) {
+        self.guardian = guardian;
     }
 
     /// Ends the case.
@@ -207,9 +248,59 @@ impl<'a> Session<'a> {
         Duration::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 
+    /// Whether an earlier run may have left the module at its flash, so that it is cared for as
+    /// one that updates, whatever this case has seen so far.
+    pub(super) fn assume_updating(&mut self, it_may: bool) {
+        self.assume_updating = it_may;
+    }
+
+    /// The module was switched on before this case.
+    pub(super) fn is_on(&mut self) {
+        self.standing.supply = Supply::On;
+        self.tell_guardian();
+    }
+
     /// Whether the supply was last switched on.
     pub(super) fn powered(&self) -> bool {
-        self.powered
+        self.standing.supply != Supply::Off
+    }
+
+    /// Where the module stands, for whoever must end the case.
+    pub(super) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The evidence can be written no more, and the module is still to be cared for.
+    pub(super) fn give_up_evidence(&mut self) {
+        self.folder.give_up();
+    }
+
+    /// Waits for the module or an interrupt, at most `limit`, and hears what the module says
+    /// without keeping it: for when the case is beyond evidence. A console that is gone says
+    /// nothing.
+    pub(super) fn overhear(&mut self, limit: Duration) -> Result<Vec<Message>, Urgency> {
+        let urgency = self.interrupt.urgency();
+        if urgency > self.heeded {
+            self.heeded = urgency;
+            return Err(urgency);
+        }
+        let _ = self.beat();
+        let mut chunk = [0; CHUNK_LEN_MAX];
+        let woken = self.rig.console.wait(self.inbox.waker().as_fd(), limit);
+        let n = match woken {
+            Ok(woken) if woken.console => self.rig.console.read(&mut chunk),
+            other => other.map(|_| 0),
+        };
+        self.inbox.waker().rest();
+        let Ok(n) = n else {
+            std::thread::sleep(limit);
+            return Ok(Vec::new());
+        };
+        let lines = self.splitter.push(self.now(), &chunk[..n]);
+        Ok(lines
+            .iter()
+            .map(|line| self.understanding.line(line))
+            .collect())
     }
 
     /// Whether the module has said a byte in this case.
@@ -259,6 +350,14 @@ impl<'a> Session<'a> {
         let phase = self.monitor.phase();
         if self.phases.last().is_none_or(|(_, last)| *last != phase) {
             self.phases.push((self.timeline.len(), phase));
+        }
+        let has_pwrkey = self.rig.pwrkey.is_some();
+        let assumed = match self.assume_updating {
+            true => Phase::Updating { percent: None },
+            false => phase,
+        };
+        if self.standing.observe(&entry.event, assumed, has_pwrkey) {
+            self.tell_guardian();
         }
         (self.observer)(&entry, &self.monitor);
         self.timeline.push(entry);
@@ -389,6 +488,8 @@ impl<'a> Session<'a> {
         sought: Option<(&Expectation, Option<&Act>)>,
     ) -> Result<Option<Awaited>, Stop> {
         self.heed_interrupt()?;
+        self.beat()?;
+        let limit = limit.min(BEAT);
         let woken = self.rig.console.wait(self.inbox.waker().as_fd(), limit)?;
         let mut awaited = None;
         if woken.console {
@@ -586,6 +687,25 @@ impl<'a> Session<'a> {
                 self.folder.http(record)?;
             }
             self.happened_at(at, inbox::event(report.seen))?;
+        }
+        Ok(())
+    }
+
+    fn tell_guardian(&mut self) {
+        if let Some(guardian) = &mut self.guardian {
+            guardian.tell(&self.standing);
+        }
+    }
+
+    /// Says that this process lives, to whoever would act for it if it did not.
+    fn beat(&mut self) -> Result<(), Stop> {
+        systemd::alive();
+        let Some(guardian) = &mut self.guardian else {
+            return Ok(());
+        };
+        guardian.beat(&self.standing);
+        if guardian.is_gone() && !std::mem::replace(&mut self.unguarded, true) {
+            return Err(Stop::Unguarded);
         }
         Ok(())
     }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dfota::message::Message;
-use dfota::monitor::Phase;
 use dfota::timeline::{Event, Purpose, ServerEvent};
 use dfota::urc::FotaUrc;
 
-use super::super::case::HOLD_FOR_END;
+use super::super::ending;
 use super::super::session::{Awaited, Stop};
 use super::{Examiner, failed, human, measured, ms, passed};
 use crate::doctor::{Look, Outcome};
@@ -217,14 +216,7 @@ impl Examiner<'_, '_> {
     /// A module that makes an update of a refusal is out of order; its power stays until the
     /// update is over all the same.
     fn harmless(&mut self) -> Result<(), Stop> {
-        if self.session.monitor().phase().may_cut_power() {
-            return Ok(());
-        }
-        let bound = self.session.deadline(HOLD_FOR_END);
-        let from = self.session.timeline().len();
-        self.session
-            .await_phase(bound, from, Phase::may_cut_power)
-            .map(drop)
+        ending::see_through(self.session)
     }
 
     fn conclude(

@@ -16,6 +16,7 @@ use rig::config::Gates;
 use rig::transmit::LetGo;
 
 use super::{Act, Session, Stop};
+use crate::safety::Supply;
 
 /// How long bytes may still arrive after the supply was switched: what the adapter and the
 /// kernel had under way. An FTDI adapter holds bytes back for up to 16 ms.
@@ -35,7 +36,6 @@ impl Session<'_> {
         // What is left in the tty was said in another life of the module.
         self.rig.console.clear()?;
         self.rig.supply.assert()?;
-        self.powered = true;
         let at = self.now();
         let read_back = read_back(self.rig.supply.read()?, true);
         self.done(
@@ -70,7 +70,8 @@ impl Session<'_> {
     /// before it in the timeline; what comes later stands after it and is evidence that the
     /// module lived on.
     pub(super) fn supply_went_off(&mut self, acted: Duration) -> Result<(), Stop> {
-        self.powered = false;
+        self.standing.supply = Supply::Off;
+        self.tell_guardian();
         let off = Event::Supply {
             to: Power::Off,
             read_back: read_back(self.rig.supply.read()?, false),

@@ -1,0 +1,133 @@
+//! Ends a case that cannot go on: the policy of `safety`, done by the runner.
+//!
+//! Whatever broke, the module is cared for first with what still works: without evidence when
+//! the disk is full, without a console when that was pulled.
+
+use std::time::Duration;
+
+use dfota::message::Message;
+use dfota::timeline::{Event, Purpose};
+
+use super::session::{Session, Stop};
+use crate::interrupt::Urgency;
+use crate::report::chain;
+use crate::safety::{ASK_AFTER, Duty, END_WITHIN, HOLD_MAX, Over, Watch};
+
+/// How often is looked, while power is held, whether the update is over.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// On a fast virtual module, a question is not asked earlier than this.
+const ASK_AFTER_FLOOR: Duration = Duration::from_millis(500);
+
+/// Ends a case after `stop`, as the policy demands.
+pub(super) fn by_policy(session: &mut Session<'_>, stop: Stop) -> Result<(), Stop> {
+    let lost = match stop {
+        Stop::Interrupted(Urgency::AtOnce) => return off(session),
+        Stop::Interrupted(_) => None,
+        Stop::Flood(what) => {
+            session.happened(Event::Unmet {
+                expectation: "a module that speaks in measure".to_owned(),
+                why: what.to_owned(),
+            })?;
+            None
+        }
+        Stop::Evidence(error) => {
+            session.give_up_evidence();
+            Some(error)
+        }
+        broken => {
+            session.happened(Event::Trouble(chain(&broken)))?;
+            None
+        }
+    };
+    see_through(session)?;
+    off(session)?;
+    lost.map_or(Ok(()), |error| Err(Stop::Evidence(error)))
+}
+
+/// Does what is owed to the module before its power may be taken; returns when it may.
+pub(super) fn see_through(session: &mut Session<'_>) -> Result<(), Stop> {
+    let until = session.now() + session.deadline(HOLD_MAX);
+    loop {
+        let duty = session.standing().duty();
+        let done = match duty {
+            Duty::PowerOff => return Ok(()),
+            Duty::Hold => hold(session, until),
+            Duty::Recover => session.stay_off(None).and_then(|()| session.power_on()),
+        };
+        match done {
+            Ok(()) if duty == Duty::Hold => return Ok(()),
+            Err(Stop::Interrupted(Urgency::AtOnce)) => return Ok(()),
+            // The first signal asks for what is being done already.
+            Ok(()) | Err(Stop::Interrupted(_)) => {}
+            Err(_) if duty == Duty::Hold => {
+                hold_without_evidence(session, until);
+                return Ok(());
+            }
+            // It cannot be switched on: its power stays off, and its next start goes on.
+            Err(_) => return Ok(()),
+        }
+    }
+}
+
+/// Holds the power until the update is over, or `until`.
+pub(super) fn hold(session: &mut Session<'_>, until: Duration) -> Result<(), Stop> {
+    let mut watch = Watch::new(&session.standing().phase);
+    let ask_after = session.pace(ASK_AFTER).max(ASK_AFTER_FLOOR);
+    let mut heard = session.timeline().len();
+    let mut quiet_since = session.now();
+    let mut runs_since = None;
+    loop {
+        for entry in &session.timeline()[heard..] {
+            if let Event::Received { message, .. } = &entry.event {
+                watch.hear(message);
+                quiet_since = entry.at;
+            }
+        }
+        heard = session.timeline().len();
+        match watch.over() {
+            Some(Over::Ended(_)) => return Ok(()),
+            Some(Over::Runs) => {
+                let since = *runs_since.get_or_insert(session.now());
+                if session.now() >= since + session.pace(END_WITHIN) {
+                    return Ok(());
+                }
+            }
+            None => runs_since = None,
+        }
+        if session.now() >= until {
+            return Ok(());
+        }
+        if watch.over().is_none() && session.now() >= quiet_since + ask_after {
+            session.send(b"AT\r", Purpose::Sync)?;
+            watch.asked();
+            quiet_since = session.now();
+        }
+        session.pass(LOOK_EVERY)?;
+    }
+}
+
+/// The same with what is left when the case can keep no more evidence.
+fn hold_without_evidence(session: &mut Session<'_>, until: Duration) {
+    let mut watch = Watch::new(&session.standing().phase);
+    while session.now() < until {
+        match session.overhear(LOOK_EVERY) {
+            Ok(heard) => heard
+                .iter()
+                .for_each(|message: &Message| watch.hear(message)),
+            Err(Urgency::AtOnce) => return,
+            Err(_) => {}
+        }
+        if watch.over().is_some() {
+            return;
+        }
+    }
+}
+
+/// The last act. The console may be gone and the supply not.
+fn off(session: &mut Session<'_>) -> Result<(), Stop> {
+    match session.supply_off() {
+        Err(Stop::Line(error)) => session.happened(Event::Trouble(chain(&error))),
+        Err(_) => Ok(session.rig.supply.release()?),
+        Ok(()) => Ok(()),
+    }
+}
