@@ -9,6 +9,7 @@ inside. The evidence comes out over the Pi's network. Nothing of that may be mis
 import argparse
 import contextlib
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -63,6 +64,8 @@ def start_module(hil, folder, speed):
 
 def pi_files(arguments, server_port, evidence_port):
     rig = (HERE / "rig.toml").read_text().replace("@PORT@", str(server_port))
+    if arguments.driver == "gpiochip":
+        rig = re.sub('"rppal"', '"gpiochip"\nchip = "pinctrl-bcm2835"', rig)
     command = f"run {arguments.scenario} --rig rig.toml --evidence /evidence/runs"
     return {
         "bin/busybox": arguments.machine / "busybox",
@@ -123,6 +126,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True, help="where the evidence goes")
     parser.add_argument("--speed", type=int, default=5, help="how many times faster the module lives")
     parser.add_argument("--within", type=float, default=300, help="the longest time, in seconds")
+    parser.add_argument("--driver", choices=["rppal", "gpiochip"], default="rppal", help="what drives the lines")
     parser.add_argument("--relay-sticks", action="store_true", help="the switch of VBAT does not open: wants `invalid`")
     parser.add_argument("scenario", nargs="?", default="power-cut")
     arguments = parser.parse_args()
