@@ -1,6 +1,6 @@
 //! Rig files: what they say, and what is said of a mistake.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -139,13 +139,99 @@ fn a_file_driver_writes_what_asserts(#[case] keys: &str, #[case] on: &[u8], #[ca
     assert_eq!((file.on.as_slice(), file.off.as_slice()), (on, off));
 }
 
+/// BCM number to header pin, as printed on every Raspberry Pi's pinout since the B+.
+const HEADER: [(u32, u32); 7] = [
+    (14, 8),
+    (15, 10),
+    (17, 11),
+    (22, 15),
+    (23, 16),
+    (24, 18),
+    (27, 13),
+];
+
+fn project(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+#[test]
+fn the_rig_files_of_the_project_have_no_mistakes() {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(project("")).unwrap() {
+        let path = entry.unwrap().path();
+        let is_rig = path.extension().is_some_and(|e| e == "toml") && !path.ends_with("Cargo.toml");
+        if is_rig {
+            RigFile::load(&path).unwrap_or_else(|mistake| panic!("{mistake}"));
+            names.push(path.file_stem().unwrap().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    assert_eq!(
+        names,
+        ["pi-bare-bc20", "pi-bare-bc26", "pi-bc26-te-b", "virtual"]
+    );
+}
+
+/// Each line of a rig file stands in its drawing, at the header pin that it has.
 #[rstest]
-#[case("virtual")]
-#[case("pi-bc26-te-b")]
-#[case("pi-bare-bc26")]
-fn the_rig_files_of_the_project_have_no_mistakes(#[case] name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.toml"));
-    RigFile::load(&path).unwrap_or_else(|mistake| panic!("{mistake}"));
+#[case("pi-bare-bc26", "wiring-bare")]
+#[case("pi-bare-bc20", "wiring-bare")]
+#[case("pi-bc26-te-b", "wiring-te-b")]
+fn a_rig_file_and_its_drawing_agree(#[case] rig: &str, #[case] drawing: &str) {
+    let rig = RigFile::load(&project(&format!("{rig}.toml"))).unwrap();
+    let drawing = std::fs::read_to_string(project(&format!("{drawing}.svg"))).unwrap();
+    let texts: Vec<&str> = drawing
+        .split("<text ")
+        .filter_map(|rest| rest.split(['<', '>']).nth(1))
+        .collect();
+    let pin_of = |bcm: u32| {
+        let name = format!("GPIO{bcm}");
+        let at = texts
+            .iter()
+            .position(|text| text.split(' ').next() == Some(&name));
+        texts[at.unwrap_or_else(|| panic!("{name} is not drawn")) + 1].to_owned()
+    };
+    let Bench::Real(bench) = &rig.bench else {
+        panic!("no real bench")
+    };
+    let outputs = [
+        ("supply", Some(&bench.supply)),
+        ("pwrkey", bench.pwrkey.as_ref().map(|pulsed| &pulsed.line)),
+        ("reset", bench.reset.as_ref().map(|pulsed| &pulsed.line)),
+        ("console_enable", bench.console_enable.as_ref()),
+    ]
+    .map(|(name, line)| {
+        let bcm = match line {
+            Some(OutputLine::Rppal(pin)) => u32::from(pin.line),
+            Some(OutputLine::Gpiochip { chip, pin }) => by_label(chip, &pin.line),
+            other => panic!("`{name}` is {other:?}"),
+        };
+        (name, bcm)
+    });
+    let sensed = match &bench.power_good {
+        Some(InputLine::Rppal(pin)) => u32::from(pin.line),
+        Some(InputLine::Gpiochip { chip, pin }) => by_label(chip, &pin.line),
+        other => panic!("`power_good` is {other:?}"),
+    };
+    for (name, bcm) in outputs.into_iter().chain([("power_good", sensed)]) {
+        let pin = HEADER.iter().find(|(known, _)| *known == bcm);
+        let (_, pin) = pin.unwrap_or_else(|| panic!("`{name}` is on no pin of ours: GPIO{bcm}"));
+        assert_eq!(pin_of(bcm), format!("pin {pin}"), "`{name}`");
+        assert!(texts.contains(&name), "`{name}` is not drawn");
+    }
+    for uart in [14, 15] {
+        let (_, pin) = HEADER.iter().find(|(bcm, _)| *bcm == uart).unwrap();
+        assert_eq!(pin_of(uart), format!("pin {pin}"));
+    }
+}
+
+/// A chip's number can be another one after a kernel's update.
+fn by_label(chip: &str, line: &LineName) -> u32 {
+    assert!(chip.starts_with("pinctrl-"), "`{chip}` is no label");
+    match line {
+        LineName::Offset(offset) => *offset,
+        LineName::Name(name) => panic!("`{name}` is no offset"),
+    }
 }
 
 proptest! {
