@@ -9,6 +9,7 @@ mod form;
 mod line;
 mod not_had;
 mod server;
+mod times;
 mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};

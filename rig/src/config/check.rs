@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use toml::Spanned;
 
@@ -13,18 +12,12 @@ use super::form::{
 use super::line::{heeds_active, span_of};
 use super::wire::Wire;
 use super::{
-    Baud, Bench, Gates, Model, ModuleFacts, OFF_FOR_DEFAULT, OFF_FOR_MAX, OFF_FOR_MIN, PULSE_MAX,
-    PulsedLine, RATES, RealBench, RigFile, RigFileError, RigFileErrorKind as Kind, VirtualBench,
+    Baud, Bench, Gates, Model, ModuleFacts, PulsedLine, RATES, RealBench, RigFile, RigFileError,
+    RigFileErrorKind as Kind, VirtualBench,
 };
 use crate::timing::{Figures, figures};
 use crate::virtual_module::Personality;
 use crate::written::{FormError, Source};
-
-/// The PWRKEY pulse where the file does not say: the manual's least and some more.
-const PWRKEY_PULSE: Duration = Duration::from_millis(700);
-
-/// The RESET_N pulse where the file does not say.
-const RESET_PULSE: Duration = Duration::from_millis(100);
 
 /// The fastest virtual module: beyond it a percent is shorter than a thread's turn.
 const SPEED_MAX: u32 = 1000;
@@ -98,14 +91,8 @@ impl Reader<'_> {
                 .as_ref()
                 .and_then(|module| module.model.map(model)),
         );
-        let vbat_stable = match &form.supply.get_ref().stable {
-            Some(text) => self.source.duration(text)?,
-            None => figures.vbat_stable,
-        };
-        let boots_within = match form.module.as_ref().and_then(|m| m.boots_within.as_ref()) {
-            Some(text) => self.source.duration(text)?,
-            None => figures.boots_within,
-        };
+        let vbat_stable = self.stable(form.supply.get_ref(), figures)?;
+        let boots_within = self.boots_within(form.module.as_ref(), figures)?;
         let is_virtual = *form.supply.get_ref().driver.get_ref() == DriverForm::Virtual;
         let packages = form.packages.as_ref().map(|packages| {
             let folder = self.source.path.parent().unwrap_or(Path::new(""));
@@ -308,42 +295,6 @@ impl Reader<'_> {
                 .map(|(_, line)| gates(line.get_ref()))
                 .unwrap_or_default(),
         })
-    }
-
-    fn pulse(
-        &self,
-        role: Role,
-        form: &LineForm,
-        figures: &Figures,
-    ) -> Result<Duration, RigFileError> {
-        let (line, default, least) = match role {
-            Role::Pwrkey => ("PWRKEY", PWRKEY_PULSE, figures.pwrkey_least),
-            _ => ("RESET_N", RESET_PULSE, figures.reset_least),
-        };
-        let Some(text) = &form.pulse else {
-            return Ok(default);
-        };
-        let is = self.source.duration(text)?;
-        if is < least {
-            return self.err(text.span(), Kind::PulseTooShort { line, is, least });
-        }
-        if is > PULSE_MAX {
-            let most = PULSE_MAX;
-            return self.err(text.span(), Kind::PulseTooLong { line, is, most });
-        }
-        Ok(is)
-    }
-
-    fn off_for(&self, form: &LineForm) -> Result<Duration, RigFileError> {
-        let Some(text) = &form.off_for else {
-            return Ok(OFF_FOR_DEFAULT);
-        };
-        let is = self.source.duration(text)?;
-        let (least, most) = (OFF_FOR_MIN, OFF_FOR_MAX);
-        if !(least..=most).contains(&is) {
-            return self.err(text.span(), Kind::OffFor { is, least, most });
-        }
-        Ok(is)
     }
 
     fn refuse_useless_keys(&self, role: Role, form: &LineForm) -> Result<(), RigFileError> {

@@ -83,6 +83,18 @@ pub enum RigFileErrorKind {
         /// As it may be.
         most: Duration,
     },
+    /// A duration that cannot be meant.
+    #[error("`{key}` is {} to {}, and {} cannot be meant", duration::spell(*.least), duration::spell(*.most), duration::spell(*.is))]
+    OutOfRange {
+        /// The key.
+        key: &'static str,
+        /// As written.
+        is: Duration,
+        /// As it must be.
+        least: Duration,
+        /// As it may be.
+        most: Duration,
+    },
     /// A rate that modules do not have.
     #[error("{rate} baud is not a rate of these modules")]
     Rate {
