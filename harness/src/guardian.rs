@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 
 use rig::Rig;
 use rig::config::RigFile;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rig::wire::timespec;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use self::message::{Charter, Message};
@@ -118,8 +119,8 @@ impl Guardian {
             rig_path: file.source.path.clone(),
             rig: file.source.text.to_string(),
             shared: shared.iter().map(|one| one.name.clone()).collect(),
-            log: absolute(log).map_err(start)?,
-            state: absolute(state).map_err(start)?,
+            log: std::path::absolute(log).map_err(start)?,
+            state: std::path::absolute(state).map_err(start)?,
             hung_after_ms: u64::try_from(guard.hung_after.as_millis()).unwrap_or(u64::MAX),
         });
         message::send(&guardian.socket, &charter, &shared).map_err(start)?;
@@ -128,11 +129,19 @@ impl Guardian {
     }
 
     fn await_ready(&self) -> Result<(), GuardianError> {
-        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
-        poll(&mut fds, Some(&timespec(START_LIMIT))).map_err(|e| GuardianError::Start(e.into()))?;
+        let end = Instant::now() + START_LIMIT;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+            match poll(&mut fds, Some(&timespec(left))) {
+                Ok(_) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(GuardianError::Start(e.into())),
+            }
+        }
         let mut answer = [0; READY.len()];
         match rustix::net::recv(&self.socket, &mut answer, rustix::net::RecvFlags::DONTWAIT) {
-            Ok((_, n)) if answer[..n.min(READY.len())] == *READY => Ok(()),
+            Ok(_) if answer == *READY => Ok(()),
             _ => Err(GuardianError::Mute),
         }
     }
@@ -171,16 +180,5 @@ impl Guardian {
                 Ok(Some(_)) | Err(_) => return,
             }
         }
-    }
-}
-
-fn absolute(path: &Path) -> io::Result<PathBuf> {
-    std::path::absolute(path)
-}
-
-fn timespec(limit: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(limit.subsec_nanos()),
     }
 }

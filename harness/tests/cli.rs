@@ -312,3 +312,29 @@ fn a_second_interrupt_takes_the_power_at_once_and_says_what_that_means() {
     assert!(!wire_log(dir.path()).contains(r#""END",0"#), "{done}");
     assert_eq!(last_deed(dir.path()), "supply off agrees");
 }
+
+#[test]
+fn systemd_is_told_that_a_run_is_ready_and_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let mut command = hil(dir.path());
+    command
+        .args(["run", "test-command"])
+        .args(evidence(dir.path()))
+        .env("NOTIFY_SOCKET", &path);
+    let done = Running::start(&mut command).finish();
+    assert_eq!(done.code, Some(0), "{done}");
+    let mut told = Vec::new();
+    let mut datagram = [0; 64];
+    while let Ok(n) = socket.recv(&mut datagram) {
+        told.push(String::from_utf8_lossy(&datagram[..n]).into_owned());
+    }
+    assert_eq!(
+        told.first().map(String::as_str),
+        Some("READY=1"),
+        "{told:?}"
+    );
+    assert!(told.contains(&"WATCHDOG=1".to_owned()), "{told:?}");
+}

@@ -14,10 +14,49 @@ use harness::packages::Packages;
 use harness::report::Finished;
 use harness::runner::{Observer, Run};
 use harness::scenario::{self, Case};
-use rig::config::RigFile;
+use rig::config::{Bench, RigFile};
 
 fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// Where something happened last, counted from 1.
+fn last(case: &Finished, is_it: impl Fn(&Event) -> bool) -> Option<usize> {
+    let found = case.timeline.iter().rposition(|entry| is_it(&entry.event));
+    found.map(|index| index + 1)
+}
+
+fn is_end(event: &Event) -> bool {
+    match event {
+        Event::Received { message, .. } => matches!(message.fota(), Some(FotaUrc::End(_))),
+        _ => false,
+    }
+}
+
+fn is_off(event: &Event) -> bool {
+    matches!(event, Event::Supply { to: Power::Off, .. })
+}
+
+fn run(rig: RigFile) -> Run {
+    Run {
+        rig,
+        packages: Packages::load(&project("fixtures/packages")).unwrap(),
+        seed: 1,
+        snapshots: false,
+        jobs: 1,
+        defects: Vec::new(),
+        guard: Guard::default(),
+    }
+}
+
+/// Watches and says nothing.
+struct Quiet;
+
+impl Observer for Quiet {
+    fn begins(&self, _: &Case) {}
+    fn happened(&self, _: &Case, _: &Entry, _: &Monitor) {}
+    fn warns(&self, _: &Case, _: &str) {}
+    fn over(&self, _: &Finished) {}
 }
 
 /// Has a defect: it panics once, when the module writes its flash.
@@ -46,15 +85,7 @@ fn after_a_panic_the_power_stays_on_until_end() {
     let evidence = tempfile::tempdir().unwrap();
     let names = ["update".to_owned()];
     let cases = scenario::select(&names, &project("scenarios")).unwrap();
-    let run = Run {
-        rig: RigFile::virtual_default(),
-        packages: Packages::load(&project("fixtures/packages")).unwrap(),
-        seed: 1,
-        snapshots: false,
-        jobs: 1,
-        defects: Vec::new(),
-        guard: Guard::default(),
-    };
+    let run = run(RigFile::virtual_default());
     let folder = RunFolder::create(evidence.path(), "run").unwrap();
     let finished = run
         .all(&cases, &folder, &Interrupt::new(), &Defective::default())
@@ -68,20 +99,44 @@ fn after_a_panic_the_power_stays_on_until_end() {
         "{}",
         case.reason
     );
-    let place = |wanted: &dyn Fn(&Event) -> bool| {
-        let mut entries = case.timeline.iter().rev();
-        entries
-            .position(|entry| wanted(&entry.event))
-            .map(|back| case.timeline.len() - back)
-    };
-    let trouble = place(&|event| matches!(event, Event::Trouble(_))).unwrap();
-    let end = place(&|event| match event {
-        Event::Received { message, .. } => matches!(message.fota(), Some(FotaUrc::End(_))),
-        _ => false,
-    });
-    let off = place(&|event| matches!(event, Event::Supply { to: Power::Off, .. }));
+    let trouble = last(case, |event| matches!(event, Event::Trouble(_))).unwrap();
+    let (end, off) = (last(case, is_end), last(case, is_off));
     assert!(
         end > Some(trouble) && off > end,
         "{trouble} {end:?} {off:?}"
     );
+}
+
+#[test]
+fn a_deadline_that_passes_while_the_module_writes_its_flash_takes_no_power() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hasty.toml");
+    let update = std::fs::read_to_string(project("scenarios/update.toml")).unwrap();
+    let (steps, _) = update.split_once("FOTA HTTPEND").unwrap();
+    let (steps, _) = steps.rsplit_once('\n').unwrap();
+    let hasty = format!(
+        "{steps}\n  {{ expect = \"FOTA UPDATING >= 1\", within = \"20m\" }},\n  {{ expect = \"FOTA END 0\", within = \"10ms\" }},\n]\n\n[end]\nfirmware = \"target\"\n"
+    );
+    std::fs::write(&path, hasty).unwrap();
+    let cases = scenario::select(&[path.display().to_string()], dir.path())
+        .unwrap_or_else(|e| panic!("{e:#?}"));
+    let mut rig = RigFile::virtual_default();
+    if let Bench::Virtual(bench) = &mut rig.bench {
+        bench.speed = 10; // slow enough that the deadline passes in between
+    }
+    let folder = RunFolder::create(&dir.path().join("evidence"), "run").unwrap();
+    let finished = run(rig)
+        .all(&cases, &folder, &Interrupt::new(), &Quiet)
+        .unwrap();
+    let [case] = finished.as_slice() else {
+        panic!("{finished:?}")
+    };
+    assert_eq!(case.verdict, Verdict::Fail, "{}", case.reason);
+    let unmet = last(case, |event| matches!(event, Event::Unmet { .. })).unwrap();
+    let end = last(case, is_end);
+    let off = case.timeline[unmet..]
+        .iter()
+        .position(|entry| is_off(&entry.event));
+    let off = off.map(|index| unmet + index + 1);
+    assert!(end > Some(unmet) && off > end, "{unmet} {end:?} {off:?}");
 }

@@ -136,7 +136,9 @@ impl Wire {
     }
 }
 
-fn timespec(limit: Duration) -> Timespec {
+/// A time limit as `poll` takes it.
+#[must_use]
+pub fn timespec(limit: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(limit.subsec_nanos()),

@@ -476,7 +476,7 @@ impl Monitor {
             Ending::CutShort => Some("cut short"),
             _ if self.supply.is_off() => Some("while the power is off"),
             _ if self.settling => Some("while the module starts"),
-            _ if !self.brief.boot_is_readable() && !self.phase().may_cut_power() => {
+            _ if !self.brief.boot_is_readable() && self.phase().is_at_its_flash() => {
                 Some("while the bootloader speaks at 115200 and we do not listen at it")
             }
             _ if matches!(self.brief.console, Console::Fixed(rate) if rate != self.rate) => {

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use rig::config::{Bench, RigFile};
 use rig::custody::Shared;
+use rig::wire::timespec;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::care::{self, Ward};
 use super::log::{Event, Log};
 use super::message::{self, Charter, Message};
-use super::{READY, START_LIMIT, timespec};
+use super::{READY, START_LIMIT};
 use crate::contamination::StateFile;
 use crate::interrupt::Interrupt;
 use crate::safety::{HOLD_MAX, Standing, Supply};

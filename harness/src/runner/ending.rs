@@ -3,6 +3,7 @@
 //! Whatever broke, the module is cared for first with what still works: without evidence when
 //! the disk is full, without a console when that was pulled.
 
+use std::io;
 use std::time::Duration;
 
 use dfota::message::Message;
@@ -23,25 +24,33 @@ pub(super) fn by_policy(session: &mut Session<'_>, stop: Stop) -> Result<(), Sto
     let lost = match stop {
         Stop::Interrupted(Urgency::AtOnce) => return off(session),
         Stop::Interrupted(_) => None,
-        Stop::Flood(what) => {
-            session.happened(Event::Unmet {
+        Stop::Flood(what) => note(
+            session,
+            Event::Unmet {
                 expectation: "a module that speaks in measure".to_owned(),
                 why: what.to_owned(),
-            })?;
-            None
-        }
+            },
+        ),
         Stop::Evidence(error) => {
             session.give_up_evidence();
             Some(error)
         }
-        broken => {
-            session.happened(Event::Trouble(chain(&broken)))?;
-            None
-        }
+        broken => note(session, Event::Trouble(chain(&broken))),
     };
     see_through(session)?;
     off(session)?;
     lost.map_or(Ok(()), |error| Err(Stop::Evidence(error)))
+}
+
+/// Says what happened; where that cannot be kept, the module is cared for all the same.
+fn note(session: &mut Session<'_>, event: Event) -> Option<io::Error> {
+    match session.happened(event) {
+        Err(Stop::Evidence(error)) => {
+            session.give_up_evidence();
+            Some(error)
+        }
+        Ok(()) | Err(_) => None,
+    }
 }
 
 /// Does what is owed to the module before its power may be taken; returns when it may.

@@ -6,6 +6,7 @@
 //! expectation and the edge that answers it lie one `read`, one comparison and one `write`.
 //! Book-keeping comes after the act.
 
+mod care;
 mod power;
 
 use std::io;
@@ -13,7 +14,7 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use dfota::line::{Line, Splitter};
-use dfota::message::{Message, Understanding};
+use dfota::message::Understanding;
 use dfota::monitor::{Monitor, Phase};
 use dfota::reader::What;
 use dfota::timeline::{Entry, Event, Pin, Purpose};
@@ -33,7 +34,6 @@ use crate::package_server::ServerError;
 use crate::package_server::record::Seen;
 use crate::safety::{Standing, Supply};
 use crate::scenario::Expectation;
-use crate::systemd;
 
 /// Most bytes that a case takes from its module. A module that says more floods, and is judged
 /// on what it said so far.
@@ -220,11 +220,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// From now on `guardian` is told where the module stands.
-    pub(super) fn guarded_by(&mut self, guardian: Option<&'a mut Guardian>) {
-        self.guardian = guardian;
-    }
-
     /// Ends the case.
     pub(super) fn over(mut self) -> Result<Over, Stop> {
         if let Some(line) = self.splitter.cut_short() {
@@ -248,59 +243,9 @@ impl<'a> Session<'a> {
         Duration::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// Whether an earlier run may have left the module at its flash, so that it is cared for as
-    /// one that updates, whatever this case has seen so far.
-    pub(super) fn assume_updating(&mut self, it_may: bool) {
-        self.assume_updating = it_may;
-    }
-
-    /// The module was switched on before this case.
-    pub(super) fn is_on(&mut self) {
-        self.standing.supply = Supply::On;
-        self.tell_guardian();
-    }
-
     /// Whether the supply was last switched on.
     pub(super) fn powered(&self) -> bool {
         self.standing.supply != Supply::Off
-    }
-
-    /// Where the module stands, for whoever must end the case.
-    pub(super) fn standing(&self) -> &Standing {
-        &self.standing
-    }
-
-    /// The evidence can be written no more, and the module is still to be cared for.
-    pub(super) fn give_up_evidence(&mut self) {
-        self.folder.give_up();
-    }
-
-    /// Waits for the module or an interrupt, at most `limit`, and hears what the module says
-    /// without keeping it: for when the case is beyond evidence. A console that is gone says
-    /// nothing.
-    pub(super) fn overhear(&mut self, limit: Duration) -> Result<Vec<Message>, Urgency> {
-        let urgency = self.interrupt.urgency();
-        if urgency > self.heeded {
-            self.heeded = urgency;
-            return Err(urgency);
-        }
-        let _ = self.beat();
-        let mut chunk = [0; CHUNK_LEN_MAX];
-        let woken = self.rig.console.wait(self.inbox.waker().as_fd(), limit);
-        let n = match woken {
-            Ok(woken) if woken.console => self.rig.console.read(&mut chunk),
-            other => other.map(|_| 0),
-        };
-        self.inbox.waker().rest();
-        let Ok(n) = n else {
-            std::thread::sleep(limit);
-            return Ok(Vec::new());
-        };
-        let lines = self.splitter.push(self.now(), &chunk[..n]);
-        Ok(lines
-            .iter()
-            .map(|line| self.understanding.line(line))
-            .collect())
     }
 
     /// Whether the module has said a byte in this case.
@@ -687,25 +632,6 @@ impl<'a> Session<'a> {
                 self.folder.http(record)?;
             }
             self.happened_at(at, inbox::event(report.seen))?;
-        }
-        Ok(())
-    }
-
-    fn tell_guardian(&mut self) {
-        if let Some(guardian) = &mut self.guardian {
-            guardian.tell(&self.standing);
-        }
-    }
-
-    /// Says that this process lives, to whoever would act for it if it did not.
-    fn beat(&mut self) -> Result<(), Stop> {
-        systemd::alive();
-        let Some(guardian) = &mut self.guardian else {
-            return Ok(());
-        };
-        guardian.beat(&self.standing);
-        if guardian.is_gone() && !std::mem::replace(&mut self.unguarded, true) {
-            return Err(Stop::Unguarded);
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ impl Monitor {
             under_way: phase.is_under_way(),
             rate: self.rate,
             // The bootloader does not listen.
-            answerable: self.alive && !deaf && phase.may_cut_power(),
+            answerable: self.alive && !deaf && !phase.is_at_its_flash(),
             purpose,
         };
         let asked = Asked::new(line, moment, circumstances);

@@ -58,11 +58,10 @@ impl Phase {
         }
     }
 
-    /// Whether the power may be taken without asking and without harm: not while the flash
-    /// may be changing.
+    /// Whether the module may be changing its flash.
     #[must_use]
-    pub fn may_cut_power(self) -> bool {
-        !matches!(self, Phase::Updating { .. } | Phase::Restarting)
+    pub fn is_at_its_flash(self) -> bool {
+        matches!(self, Phase::Updating { .. } | Phase::Restarting)
     }
 
     /// Whether an update is under way, so that a second command finds the module busy.

@@ -1,0 +1,90 @@
+//! Where a session's module stands, for whoever must end the case: this process, or its guardian.
+
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use dfota::message::Message;
+use rig::console::CHUNK_LEN_MAX;
+
+use super::{Session, Stop};
+use crate::guardian::Guardian;
+use crate::interrupt::Urgency;
+use crate::safety::{Standing, Supply};
+use crate::systemd;
+
+impl<'a> Session<'a> {
+    /// From now on `guardian` is told where the module stands.
+    pub(in crate::runner) fn guarded_by(&mut self, guardian: Option<&'a mut Guardian>) {
+        self.guardian = guardian;
+    }
+
+    /// Whether an earlier run may have left the module at its flash, so that it is cared for as
+    /// one that updates, whatever this case has seen so far.
+    pub(in crate::runner) fn assume_updating(&mut self, it_may: bool) {
+        self.assume_updating = it_may;
+    }
+
+    /// The module was switched on before this case.
+    pub(in crate::runner) fn is_on(&mut self) {
+        self.standing.supply = Supply::On;
+        self.tell_guardian();
+    }
+
+    /// Where the module stands, for whoever must end the case.
+    pub(in crate::runner) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The evidence can be written no more, and the module is still to be cared for.
+    pub(in crate::runner) fn give_up_evidence(&mut self) {
+        self.folder.give_up();
+    }
+
+    /// Waits for the module or an interrupt, at most `limit`, and hears what the module says
+    /// without keeping it: for when the case is beyond evidence. A console that is gone says
+    /// nothing.
+    pub(in crate::runner) fn overhear(&mut self, limit: Duration) -> Result<Vec<Message>, Urgency> {
+        let urgency = self.interrupt.urgency();
+        if urgency > self.heeded {
+            self.heeded = urgency;
+            return Err(urgency);
+        }
+        let _ = self.beat();
+        let mut chunk = [0; CHUNK_LEN_MAX];
+        let woken = self.rig.console.wait(self.inbox.waker().as_fd(), limit);
+        let n = match woken {
+            Ok(woken) if woken.console => self.rig.console.read(&mut chunk),
+            other => other.map(|_| 0),
+        };
+        self.inbox.waker().rest();
+        let Ok(n) = n else {
+            std::thread::sleep(limit);
+            return Ok(Vec::new());
+        };
+        let lines = self.splitter.push(self.now(), &chunk[..n]);
+        Ok(lines
+            .iter()
+            .map(|line| self.understanding.line(line))
+            .collect())
+    }
+
+    /// Tells the guardian, if there is one, where the module stands.
+    pub(super) fn tell_guardian(&mut self) {
+        if let Some(guardian) = &mut self.guardian {
+            guardian.tell(&self.standing);
+        }
+    }
+
+    /// Says that this process lives, to whoever would act for it if it did not.
+    pub(super) fn beat(&mut self) -> Result<(), Stop> {
+        systemd::alive();
+        let Some(guardian) = &mut self.guardian else {
+            return Ok(());
+        };
+        guardian.beat(&self.standing);
+        if guardian.is_gone() && !std::mem::replace(&mut self.unguarded, true) {
+            return Err(Stop::Unguarded);
+        }
+        Ok(())
+    }
+}
