@@ -57,7 +57,7 @@ enum Command {
     Package(package::Arguments),
     /// Shows whether a rig can be used, and says so after somebody has seen to it.
     Rig(rig_state::Arguments),
-    /// Prints the JSON Schema of a file that people write.
+    /// Prints the JSON Schema of a file that people write, or of a document.
     Schema {
         /// Of which file.
         of: SchemaOf,
@@ -84,6 +84,8 @@ enum Format {
 enum SchemaOf {
     Scenario,
     Rig,
+    /// What `hil doctor` found out.
+    Doctor,
 }
 
 fn exit_codes() -> String {
@@ -135,6 +137,7 @@ fn schema(of: SchemaOf) -> String {
     match of {
         SchemaOf::Scenario => crate::schemas::scenario(),
         SchemaOf::Rig => crate::schemas::rig(),
+        SchemaOf::Doctor => crate::schemas::doctor(),
     }
 }
 

@@ -170,20 +170,20 @@ pub enum What {
     Rate,
     /// It is the module of the file.
     Module,
-    /// How long it takes from the power to an answer.
-    Boot,
     /// `power_good` follows the module's rail.
     PowerGood,
+    /// Off is off: silent, its rail down, also while our TX is driven.
+    Off,
+    /// `off_for` is long enough.
+    Discharge,
+    /// How long it takes from the power to an answer.
+    Boot,
     /// VBAT alone boots nothing.
     Pwrkey,
     /// The PWRKEY pulse is long enough, with room to spare.
     Pulse,
     /// RESET_N restarts the module.
     Reset,
-    /// Off is off: silent, its rail down, also while our TX is driven.
-    Off,
-    /// `off_for` is long enough.
-    Discharge,
     /// SIM and network.
     Network,
     /// The module reaches the package server.
@@ -201,13 +201,13 @@ impl What {
         Self::Supply,
         Self::Rate,
         Self::Module,
-        Self::Boot,
         Self::PowerGood,
+        Self::Off,
+        Self::Discharge,
+        Self::Boot,
         Self::Pwrkey,
         Self::Pulse,
         Self::Reset,
-        Self::Off,
-        Self::Discharge,
         Self::Network,
         Self::Server,
         Self::Killed,
@@ -260,7 +260,8 @@ impl What {
     }
 
     /// The steps without which this one would prove nothing. Nothing but power and the console
-    /// is tried before it is known that it is the right module.
+    /// is tried before it is known that it is the right module, and nothing that rests on a
+    /// power cycle before it is known that there is one.
     #[must_use]
     pub fn needs(self) -> &'static [Self] {
         match self {
@@ -270,11 +271,10 @@ impl What {
             Self::Supply => &[Self::Lines],
             Self::Rate => &[Self::Supply],
             Self::Module => &[Self::Rate],
-            Self::Boot | Self::PowerGood | Self::Pwrkey | Self::Reset | Self::Off => {
-                &[Self::Module]
-            }
-            Self::Pulse => &[Self::Module, Self::Pwrkey],
+            Self::PowerGood | Self::Off => &[Self::Module],
             Self::Discharge => &[Self::Off, Self::PowerGood],
+            Self::Boot | Self::Pwrkey | Self::Reset => &[Self::Discharge],
+            Self::Pulse => &[Self::Pwrkey],
             Self::Network => &[Self::Module],
             Self::Server => &[Self::Network],
             Self::Killed => &[Self::Off],
@@ -395,6 +395,11 @@ mod tests {
             Some("`pwrkey` failed")
         );
         assert_eq!(What::Reset.blocked(&taken), None);
+        let interrupted = [Step::new(What::Off, 0.0, not_run())];
+        assert_eq!(
+            What::Discharge.blocked(&interrupted).as_deref(),
+            Some("`off` was not run")
+        );
     }
 
     #[test]

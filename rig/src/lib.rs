@@ -119,6 +119,9 @@ impl Rig {
     ) -> Result<Self, RigError> {
         let speed = settings.speed;
         let module = VirtualModule::start(settings).map_err(RigError::VirtualModule)?;
+        if bench.pwrkey.is_none() {
+            module.lines().set_pwrkey(true); // tied: VBAT boots it
+        }
         let line =
             |name, which| Line::new(name, Box::new(VirtualDriver::new(which, module.lines())));
         let mut console_enable = bench

@@ -8,7 +8,8 @@ use rig::virtual_module::{Defect, Settings};
 use super::run::packages;
 use super::{Failure, Format, colors_on_stdout, print, print_json};
 use crate::contamination::StateFile;
-use crate::doctor::{self, Examination, kept};
+use crate::doctor::kept::{self, Known};
+use crate::doctor::{self, Examination, Verdict};
 use crate::evidence::{RunFolder, write_whole};
 use crate::exit_code::ExitCode;
 use crate::guardian::Guard;
@@ -59,9 +60,6 @@ fn try_doctor(arguments: &Arguments) -> Result<ExitCode, Failure> {
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let human = arguments.format == Format::Human;
-    if human {
-        print(&doctor::heading(&rig.source.path.display().to_string()));
-    }
     let settings = Settings {
         defects: arguments.defect.clone(),
         ..factory_settings(&rig)
@@ -89,6 +87,9 @@ pub(super) fn examine(
 ) -> Result<Examination, Failure> {
     recover_first(rig, folder, interrupt)?;
     let planted = !settings.defects.is_empty();
+    if human {
+        print(&doctor::heading(&rig.source.path.display().to_string()));
+    }
     let mut tell = |step: &doctor::Step| {
         if human {
             print(&doctor::step(step, colors_on_stdout()));
@@ -128,6 +129,34 @@ fn recover_first(rig: &RigFile, folder: &RunFolder, interrupt: &Interrupt) -> Re
     let progress = Progress::new(0, false, false, interrupt.clone());
     let recovered = run.all(&[], folder, interrupt, &progress);
     recovered.map(drop).map_err(|e| broken(&e))
+}
+
+/// An examination that a run begins with, and what the run ends with where the rig does not pass.
+pub(super) fn first(
+    rig: &RigFile,
+    settings: Settings,
+    folder: &RunFolder,
+    interrupt: &Interrupt,
+    human: bool,
+) -> Result<(Known, Option<ExitCode>), Failure> {
+    let examination = examine(rig, settings, folder, interrupt, human)?;
+    let refused = match examination.verdict {
+        Verdict::Passed => None,
+        other => Some(other.exit_code()),
+    };
+    let known = Known::of(&Ok(examination), rig, jiff::Timestamp::now());
+    Ok((known, refused))
+}
+
+/// The rig's last examination, for a run that makes none: a copy goes with the run's evidence.
+pub(super) fn last(rig: &RigFile, folder: &RunFolder) -> Result<Known, Failure> {
+    let last = kept::last(rig);
+    if let Ok(examination) = &last {
+        folder
+            .write("doctor.json", examination)
+            .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    }
+    Ok(Known::of(&last, rig, jiff::Timestamp::now()))
 }
 
 fn write_junit(path: &Path, examination: &Examination) -> Result<(), Failure> {

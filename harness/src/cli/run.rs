@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use dfota::verdict::Verdict;
 use rig::config::RigFile;
-use rig::virtual_module::Defect;
+use rig::virtual_module::{Defect, Settings};
 
-use super::{Failure, Format, colors_on_stdout, home, print, print_json, scenario_folder, tell};
+use super::{
+    Failure, Format, colors_on_stdout, doctor, home, print, print_json, scenario_folder, tell,
+};
 use crate::coverage;
+use crate::doctor::kept::Known;
 use crate::evidence::RunFolder;
 use crate::exit_code::ExitCode;
 use crate::guardian::Guard;
@@ -18,7 +21,7 @@ use crate::packages::Packages;
 use crate::report::document::{RigDocument, RunDocument, VerdictDocument, counts};
 use crate::report::progress::Progress;
 use crate::report::{Finished, text};
-use crate::runner::{Run, RunError, strongest};
+use crate::runner::{Run, RunError, factory_settings, strongest};
 use crate::scenario::{self, Case, SelectError};
 use crate::systemd;
 
@@ -59,6 +62,9 @@ pub(super) struct Arguments {
     /// How long this process may be silent before its guardian takes it for hung.
     #[arg(long, hide = true, value_name = "TIME", value_parser = crate::duration::parse, default_value = "30s")]
     hung_after: Duration,
+    /// Examines the rig first (`hil doctor`), and runs nothing on one that does not pass.
+    #[arg(long)]
+    doctor: bool,
     /// Plants a defect in the virtual module (`M44`): the run must then fail.
     #[arg(long, value_name = "ID")]
     defect: Vec<Defect>,
@@ -117,17 +123,39 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     systemd::ready();
     let human = arguments.format == Format::Human;
+    let (known, refused) = match arguments.doctor {
+        false => (doctor::last(&run.rig, &folder)?, None),
+        true => {
+            let settings = Settings {
+                defects: arguments.defect.clone(),
+                ..factory_settings(&run.rig)
+            };
+            doctor::first(&run.rig, settings, &folder, &interrupt, human)?
+        }
+    };
     let progress = Progress::new(cases.len(), human, colors_on_stdout(), interrupt.clone());
-    let finished = run
-        .all(&cases, &folder, &interrupt, &progress)
-        .map_err(|e| not_run(&run.rig, &e))?;
-    let code = exit_code(&finished, &cases, &interrupt);
-    let document = document(&run, warnings, &cases, &finished, &folder, code);
+    let finished = match refused {
+        Some(_) => {
+            tell("error: the rig did not pass its examination, so nothing is run on it");
+            Vec::new()
+        }
+        None => run
+            .all(&cases, &folder, &interrupt, &progress)
+            .map_err(|e| not_run(&run.rig, &e))?,
+    };
+    let code = refused.unwrap_or_else(|| exit_code(&finished, &cases, &interrupt));
+    let document = RunDocument {
+        doctor: known,
+        ..document(&run, warnings, &cases, &finished, &folder, code)
+    };
     folder
         .write("run.json", &document)
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     if human {
         print(&text::run(&finished, cases.len(), folder.path(), run.seed));
+        if !run.rig.is_virtual() || arguments.doctor {
+            print(&format!("{}\n", document.doctor.line()));
+        }
     } else {
         print_json(&document)?;
     }
@@ -195,6 +223,7 @@ fn document(
             file: run.rig.source.text.to_string(),
             warnings,
         },
+        doctor: Known::default(),
         versions: BTreeMap::from([("hil".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
         evidence: folder.path().display().to_string(),
         counts: counts(finished)

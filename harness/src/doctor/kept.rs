@@ -7,7 +7,7 @@ use rig::config::{Bench, RigFile};
 use rig::lock::{bench_name, state_dir};
 use serde::{Deserialize, Serialize};
 
-use super::{Examination, Verdict};
+use super::Examination;
 use crate::evidence::write_json;
 use crate::packages::sha256_hex;
 
@@ -110,12 +110,6 @@ impl Known {
             (verdict, _) => format!("doctor: {verdict}{age}"),
         }
     }
-
-    /// Whether the rig as it is now has passed.
-    #[must_use]
-    pub fn is_passed(&self) -> bool {
-        self.verdict == Verdict::Passed.word() && self.rig_file_is_the_same == Some(true)
-    }
 }
 
 fn age(seconds: i64) -> String {
@@ -131,6 +125,7 @@ fn age(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::Verdict;
 
     fn examination(rig_sha256: String) -> Examination {
         Examination {
@@ -152,7 +147,6 @@ mod tests {
         let known = Known::of(&last, &rig, now);
         assert_eq!(known.age_seconds, Some(10_800));
         assert_eq!(known.line(), "doctor: passed, 3 h before this run");
-        assert!(known.is_passed());
     }
 
     #[test]
@@ -165,7 +159,6 @@ mod tests {
             known.line(),
             "doctor: passed, 9 s before this run, with another text in the rig file"
         );
-        assert!(!known.is_passed());
     }
 
     #[test]

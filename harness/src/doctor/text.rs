@@ -155,7 +155,7 @@ mod tests {
         );
         assert_eq!(
             step(&skipped, true),
-            "  11  \x1b[1;33mskipped\x1b[0m  reset      RESET_N restarts the module\n         because the rig file has no [reset]\n"
+            "  13  \x1b[1;33mskipped\x1b[0m  reset      RESET_N restarts the module\n         because the rig file has no [reset]\n"
         );
     }
 }

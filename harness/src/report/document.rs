@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Finished;
 use crate::coverage::Coverage;
+use crate::doctor::kept::Known;
 use crate::evidence;
 use crate::runner::identity::Met;
 use crate::snapshot::Comparison;
@@ -92,6 +93,9 @@ pub struct RunDocument {
     pub interrupted: bool,
     pub seed: u64,
     pub rig: RigDocument,
+    /// The rig's last examination, whose whole is `doctor.json`; or why there is none.
+    #[serde(default)]
+    pub doctor: Known,
     pub versions: BTreeMap<String, String>,
     pub evidence: String,
     pub counts: BTreeMap<String, usize>,

@@ -158,8 +158,8 @@ fn powered(
 struct Facts {
     /// It answered at the rig's rate.
     answered: bool,
-    /// It says something when it boots.
-    says_boot_text: bool,
+    /// How long it took from the power to its first answer, in our time.
+    ready_after: Option<Duration>,
     /// The declared PWRKEY pulse did nothing, and this longer one did.
     long_pulse: Option<Duration>,
     /// What its firmware calls itself.
@@ -200,15 +200,7 @@ impl Examiner<'_, '_> {
                     taken.rest(Some("it was interrupted"));
                     return Ok(true);
                 }
-                Err(broken) => failed(
-                    Look {
-                        did: format!("tried whether {}", what.title()),
-                        saw: chain(&broken),
-                        expected: "a rig that does what it is told".to_owned(),
-                        ..Look::default()
-                    },
-                    ["what the rig itself says above"],
-                ),
+                Err(broken) => broke_off(what, &broken),
             };
             taken.add(what, start.elapsed(), outcome);
         }
@@ -245,6 +237,35 @@ impl Examiner<'_, '_> {
             because: "this version has no guardian that acts for a killed runner".to_owned(),
         }
     }
+}
+
+/// A step that the rig did not let come to its end.
+fn broke_off(what: What, broken: &Stop) -> Outcome {
+    let look = Look {
+        did: format!("tried whether {}", what.title()),
+        saw: chain(broken),
+        expected: "lines, console and server that do what they are told".to_owned(),
+        ..Look::default()
+    };
+    let check = match broken {
+        Stop::Line(_) => {
+            "the line that is named: what its file, program or chip says when it is used by hand"
+        }
+        Stop::Console(_) | Stop::Transmit(_) => {
+            "the adapter and its cable: `dmesg` says when it comes and goes"
+        }
+        Stop::Flood(_) => {
+            "RXD with the module's power taken: a wire that floats or oscillates is heard as bytes"
+        }
+        Stop::Server(_) => "which program has the port: `ss -ltnp`",
+        Stop::State(_) => "the folder that keeps the rig's state, or another by HIL_STATE",
+        Stop::Evidence(_)
+        | Stop::Refused(_)
+        | Stop::Interrupted(_)
+        | Stop::Unguarded
+        | Stop::Panicked(_) => "what is said above",
+    };
+    failed(look, [check])
 }
 
 fn passed(look: Look) -> Outcome {

@@ -118,12 +118,10 @@ pub fn run(
         if let Some(path) = &options.vdd_ext {
             let up = lines.vdd_ext();
             if rail != Some(up) {
-                std::fs::write(path, if up { "1" } else { "0" }).map_err(|source| {
-                    StandaloneError::Line {
-                        line: "VDD_EXT",
-                        path: path.clone(),
-                        source,
-                    }
+                write_level(path, up).map_err(|source| StandaloneError::Line {
+                    line: "VDD_EXT",
+                    path: path.clone(),
+                    source,
                 })?;
                 rail = Some(up);
             }
@@ -131,6 +129,16 @@ pub fn run(
         thread::sleep(LOOK_EVERY);
     }
     module.stop().map_err(StandaloneError::Module)
+}
+
+/// In one write over what is there: a bench that reads meanwhile never finds an empty file.
+fn write_level(path: &Path, level: bool) -> io::Result<()> {
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?
+        .write_all(if level { b"1" } else { b"0" })
 }
 
 fn wait(time: Duration, stop: &AtomicBool) {

@@ -94,11 +94,8 @@ fn tty(path: &Path) -> String {
     } else if let Some(adapter) = adapter(&name) {
         saw.push_str(&format!(": {adapter}"));
     }
-    // `/dev/ttyAMA0` and its like are soldered in; those of adapters are numbered as they come.
-    if real == path && (name.starts_with("ttyUSB") || name.starts_with("ttyACM")) {
-        saw.push_str(
-            "; this name goes to whichever adapter comes first, so name it by /dev/serial/by-id",
-        );
+    if let Some(advice) = rig::console::advice(path) {
+        saw.push_str(&format!("; {advice}"));
     }
     saw
 }

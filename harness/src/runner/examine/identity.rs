@@ -23,8 +23,10 @@ impl Examiner<'_, '_> {
             ..Look::default()
         };
         if !self.facts.answered {
+            self.first_life()?;
             return self.no_answer_at(look);
         }
+        self.alive()?;
         let answer = self.session.ask("AT+IPR?")?.unwrap_or_default();
         let kept = answer
             .iter()
@@ -146,7 +148,6 @@ impl Examiner<'_, '_> {
                         if !matches!(message, Message::Echo | Message::FinalResult(_)))
             })
             .map(|entry| self.module_time(entry.at - on));
-        self.facts.says_boot_text = first.is_some();
         let within = self.module_time(self.alive_within());
         let look = Look {
             did: "took the power, gave it again, asked `AT` until it was answered".to_owned(),

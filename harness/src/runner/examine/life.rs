@@ -6,15 +6,20 @@ use dfota::message::Message;
 use dfota::timeline::{Event, Pin, Power, ReadBack};
 use dfota::transcript::escape;
 
+use super::super::case::FIXED_RATES;
+use super::super::moves::FORCED_UPDATE_WITHIN;
 use super::super::session::{Awaited, Stop};
 use super::Examiner;
 use crate::scenario::READY_WITHIN;
 
-/// How long what should be dead is asked, in the module's time: longer than from PWRKEY to the
-/// first byte, and to the first answer of a module that says nothing by itself.
-const DEAD_FOR: Duration = Duration::from_secs(6);
-/// And in ours, at least: a busy machine must not look like a dead module.
+/// What should be dead is asked for so many times as long as it takes to boot.
+const BOOTS: u32 = 2;
+/// And at least for so long, in our time: a busy machine must not look like a dead module.
 const DEAD_FOR_FLOOR: Duration = Duration::from_millis(500);
+/// In so many turns a module is asked that has just lost its power.
+const TURNS: u32 = 3;
+/// How long each other rate is tried, in the module's time.
+const RATE_TURN: Duration = Duration::from_secs(2);
 /// A PWRKEY pulse that switches on whatever can be switched on (hardware manual: 500 ms).
 pub(super) const LONG_PULSE: Duration = Duration::from_secs(2);
 /// What was said before the power went may be so late: an adapter holds it back.
@@ -77,7 +82,11 @@ impl Examiner<'_, '_> {
 
     /// How long a module is asked that must not.
     pub(super) fn dead_for(&self) -> Duration {
-        self.session.pace(DEAD_FOR).max(DEAD_FOR_FLOOR)
+        let time = match self.facts.ready_after {
+            Some(ready_after) => ready_after * BOOTS,
+            None => self.session.pace(self.session.rig.timing.boots_within),
+        };
+        time.max(DEAD_FOR_FLOOR)
     }
 
     /// A time of ours in the module's.
@@ -115,6 +124,56 @@ impl Examiner<'_, '_> {
             bytes,
             sample,
         })
+    }
+
+    /// Asks for so long, and says what it was like at the end, in the last of a few turns: one
+    /// that answers at first, or says its last, may still die of the power that was taken.
+    pub(super) fn last_life(&mut self, within: Duration) -> Result<Life, Stop> {
+        let until = self.session.now() + within;
+        loop {
+            let mark = self.mark();
+            let turn = self.session.now() + within / TURNS;
+            let mut life = self.life(mark, within / TURNS)?;
+            if life.answered {
+                let rest = turn.min(until).saturating_sub(self.session.now());
+                self.session.pass(rest)?;
+                life.bytes = self.session.bytes_read() - mark.bytes;
+            }
+            if self.session.now() >= until {
+                return Ok(life);
+            }
+        }
+    }
+
+    /// On, and the first sign of life there is. One that goes on with an update it was forced to
+    /// says so, and is waited for.
+    pub(super) fn first_life(&mut self) -> Result<Life, Stop> {
+        self.session.power_off()?;
+        let mark = self.mark();
+        self.session.power_on()?;
+        let on = self.session.now();
+        let patience = self.session.deadline(self.session.rig.timing.boots_within);
+        let at_the_latest = on + self.session.deadline(FORCED_UPDATE_WITHIN);
+        let mut until = on + patience;
+        loop {
+            let from = self.session.timeline().len();
+            let slice = Duration::from_secs(1).min(patience);
+            let life = self.life(mark, slice)?;
+            let now = self.session.now();
+            if life.answered {
+                self.facts.ready_after = Some(now - on);
+                return Ok(life);
+            }
+            let updates = self.session.timeline()[from..].iter().any(|entry| {
+                matches!(&entry.event, Event::Received { message, .. } if message.fota().is_some())
+            });
+            if updates {
+                until = now + patience;
+            }
+            if now >= until.min(at_the_latest) {
+                return Ok(life);
+            }
+        }
     }
 
     /// Off and on again as every case does it, and what came of it.
@@ -244,12 +303,9 @@ impl Examiner<'_, '_> {
     /// own rate in the end.
     pub(super) fn answers_at_another_rate(&mut self) -> Result<Option<u32>, Stop> {
         let usual = self.session.rig.baud;
-        let turn = self
-            .session
-            .pace(Duration::from_secs(2))
-            .max(DEAD_FOR_FLOOR);
+        let turn = self.session.pace(RATE_TURN).max(DEAD_FOR_FLOOR);
         let mut found = None;
-        for rate in super::super::case::FIXED_RATES {
+        for rate in FIXED_RATES {
             if rate == usual {
                 continue;
             }

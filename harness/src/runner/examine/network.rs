@@ -62,7 +62,7 @@ impl Examiner<'_, '_> {
                 ],
                 _ => &[
                     "the antenna and its connector",
-                    "whether there is NB-IoT coverage in the module's bands (`AT+QBAND?`), with the SIM of this operator",
+                    "whether there is NB-IoT coverage in the module's bands, with the SIM of this operator",
                     "`+CESQ`: 99,99,255,255,255,255 is no signal at all",
                 ],
             }

@@ -1,8 +1,9 @@
 //! Whether off is off, and for how long it has to be.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dfota::timeline::{Pin, Power};
+use dfota::timeline::Power;
+use rig::transmit::LetGo;
 
 use super::super::session::{Awaited, Stop};
 use super::life::Life;
@@ -69,55 +70,60 @@ impl Examiner<'_, '_> {
     /// Off is off: silent though it is asked, and its rail down; also while our TX is driven,
     /// which can feed a module through its RXD.
     pub(super) fn off(&mut self) -> Result<Outcome, Stop> {
-        let gated = self.session.rig.console_enable.is_some();
-        let released = match gated {
-            true => Some(self.unpowered(Some(false))?),
-            false => None,
+        let how = self.session.rig.let_go_of_transmit()?;
+        self.session.rig.take_transmit()?;
+        let by = match &how {
+            LetGo::ByConsoleEnable(_) => Ok("by console_enable"),
+            LetGo::ByBreak => Ok("by a break"),
+            LetGo::Impossible(why) => Err(why),
         };
-        let driven = self.unpowered(gated.then_some(true))?;
+        let let_go = match by {
+            Ok(_) => Some(self.unpowered(false)?),
+            Err(_) => None,
+        };
+        let driven = self.unpowered(true)?;
         let look = Look {
             did: format!(
-                "took the power of a running module and asked it `AT` for {}{}",
+                "took the power of a running module for {}, {}, and asked it `AT`",
                 human(self.watched()),
-                if gated {
-                    ", with console_enable released, and with it asserted"
-                } else {
-                    ", our TX connected"
+                match by {
+                    Ok(by) => format!("our TX let go of {by}, and again with it driven"),
+                    Err(why) => format!("our TX driven, since it cannot be let go of ({why})"),
                 }
             ),
-            saw: match &released {
-                Some(released) => format!(
-                    "console_enable released: {}; asserted: {}",
-                    released.words(),
-                    driven.words()
-                ),
+            saw: match &let_go {
+                Some(let_go) => {
+                    format!(
+                        "TX let go of: {}; driven: {}",
+                        let_go.words(),
+                        driven.words()
+                    )
+                }
                 None => driven.words(),
             },
-            expected: if gated {
-                "not a byte and the rail down, at least while console_enable is released"
-            } else {
-                "not a byte, and the rail down where it is sensed"
+            expected: match by {
+                Ok(_) => "not a byte and the rail down, at least while our TX is let go of",
+                Err(_) => "not a byte, and the rail down where it is sensed",
             }
             .to_owned(),
             ..Look::default()
         };
-        Ok(match (released, driven.is_off()) {
-            (None | Some(_), true) => passed(look),
-            (Some(released), false) if released.is_off() => passed(Look {
+        Ok(match (let_go, driven.is_off()) {
+            (Some(let_go), _) if !let_go.is_off() => failed(
+                look,
+                [
+                    "VBAT at the module with the supply released. At 3.3 V the switch does not open",
+                    "at 1 V to 2.5 V something else than our TX feeds it: RESET_N or PWRKEY driven high, a shifter's pull-ups, a USB cable, a debugger",
+                    "`active` of [console_enable] in the rig file: the wrong way round, it connects our TX when it should cut it",
+                ],
+            ),
+            (Some(_), false) => passed(Look {
                 saw: format!(
-                    "{}: our TX feeds it, so console_enable is needed, and works",
+                    "{}: our TX feeds it, and letting go of it is what helps",
                     look.saw
                 ),
                 ..look
             }),
-            (Some(_), false) => failed(
-                look,
-                [
-                    "VBAT at the module with the supply released. At 3.3 V the switch does not open",
-                    "at 1 V to 2.5 V something feeds it that console_enable does not cut: RESET_N or PWRKEY driven high, a shifter's pull-ups, a USB cable, a debugger",
-                    "`active` of [console_enable] in the rig file: the wrong way round, it connects our TX when it should cut it",
-                ],
-            ),
             (None, false) => failed(
                 look,
                 [
@@ -126,6 +132,7 @@ impl Examiner<'_, '_> {
                     "whether it is fed by anything else: RESET_N or PWRKEY driven high, a USB cable, a debugger",
                 ],
             ),
+            (Some(_) | None, true) => passed(look),
         })
     }
 
@@ -138,27 +145,26 @@ impl Examiner<'_, '_> {
         self.module_time(ours)
     }
 
-    /// Takes the power of a running module, and asks it.
-    fn unpowered(&mut self, console_enabled: Option<bool>) -> Result<Unpowered, Stop> {
+    /// Takes the power of a running module, and asks it: all the time where our TX is driven, and
+    /// at the end where it is let go of, for whatever lives then has lived on.
+    fn unpowered(&mut self, driven: bool) -> Result<Unpowered, Stop> {
         self.alive()?;
         self.session.supply_off()?;
-        if let Some(enabled) = console_enabled {
-            self.session.set_pin(Pin::ConsoleEnable, enabled)?;
+        let ours = self.watched() / self.session.rig.speed;
+        if driven {
+            self.session.take_transmit()?;
+            self.settle()?;
+            let life = self.last_life(ours)?;
+            let rail = self.rail()?;
+            return Ok(Unpowered { life, rail });
         }
         self.settle()?;
         let mark = self.mark();
-        let ours = self.watched() / self.session.rig.speed;
-        let until = Instant::now() + ours;
-        let mut life = self.life(mark, ours)?;
-        // One that answers at once may still die: it is the end of the time that counts.
-        while life.answered && Instant::now() < until {
-            let mark = self.mark();
-            life = self.life(mark, until.saturating_duration_since(Instant::now()))?;
-        }
+        self.session.pass(ours)?;
         let rail = self.rail()?;
-        if console_enabled == Some(false) {
-            self.session.set_pin(Pin::ConsoleEnable, true)?;
-        }
+        self.session.take_transmit()?;
+        let within = self.dead_for();
+        let life = self.life(mark, within)?;
         Ok(Unpowered { life, rail })
     }
 
@@ -244,38 +250,28 @@ impl Examiner<'_, '_> {
     }
 
     /// Without power_good: a module whose power was gone for `off_for` has forgotten what was in
-    /// its memory, and half of that shows what there is to spare.
+    /// its memory.
     fn forgets(&mut self) -> Result<Outcome, Stop> {
         let off_for = self.session.rig.timing.off_for;
-        let Some(whole) = self.forgets_within(off_for)? else {
+        let Some(forgets) = self.forgets_within(off_for)? else {
             return Ok(skipped(
                 "no [power_good], and the module takes no `ATE`: that its memory was lost cannot be told",
             ));
         };
-        let half = match whole {
-            true => self.forgets_within(off_for / 2)?.unwrap_or(false),
-            false => false,
-        };
         let look = Look {
             did: format!(
-                "changed a setting in the module's memory, took its power for {}{}, asked for the setting",
-                human(off_for),
-                if whole { " and for half of that" } else { "" }
+                "changed a setting in the module's memory, took its power for {}, asked for the setting",
+                human(off_for)
             ),
-            saw: match (whole, half) {
-                (true, true) => format!("it was gone, after {} already", human(off_for / 2)),
-                (true, false) => format!(
-                    "it was gone after {}, and not after {}",
-                    human(off_for),
-                    human(off_for / 2)
-                ),
-                (false, _) => "it was still there: the module lived on".to_owned(),
-            },
-            expected: "a start, which clears the setting (how fast the rail falls is not measured without [power_good])"
-                .to_owned(),
+            saw: match forgets {
+                true => "it was gone; how soon it went is not seen without [power_good]",
+                false => "it was still there: the module lived on",
+            }
+            .to_owned(),
+            expected: "a start, which clears the setting".to_owned(),
             ..Look::default()
         };
-        Ok(match whole {
+        Ok(match forgets {
             true => passed(look),
             false => failed(
                 look,

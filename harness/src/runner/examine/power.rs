@@ -22,8 +22,9 @@ const MARGIN_TRIES: usize = 3;
 const SHORTEST_TRIES: usize = 3;
 /// How often a rail is looked at that has yet to move.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// And how long, in the module's time.
-const RAIL_MOVES_WITHIN: Duration = Duration::from_secs(30);
+/// And how long, in the module's time: it rises 42 ms after PWRKEY (hardware manual), and falls
+/// with what the capacitors hold.
+const RAIL_MOVES_WITHIN: Duration = Duration::from_secs(5);
 /// And in ours, at least.
 const RAIL_MOVES_FLOOR: Duration = Duration::from_millis(500);
 
@@ -38,28 +39,12 @@ struct State {
 impl Examiner<'_, '_> {
     /// Whether `assert` gives power and `release` takes it.
     pub(super) fn supply(&mut self) -> Result<Outcome, Stop> {
-        self.session.power_off()?;
-        let read_back = self.supply_read_back();
-        let mark = self.mark();
-        // Dead means dead even where somebody presses its key: where the line is inverted, the
-        // module has power now and waits for that.
-        if self.session.rig.pwrkey.is_some() {
-            self.session.pulse(Pin::Pwrkey, None)?;
-        }
-        let within = self.dead_for();
-        let life_released = self.life(mark, within)?;
-        let released = State {
-            life: life_released.is_there(),
-            rail: self.rail()?,
-            read_back,
-        };
-
-        let mut life_asserted = self.power_cycle()?;
+        let mut life_asserted = self.first_life()?;
         if !life_asserted.is_there() && self.session.rig.pwrkey.is_some() {
             let declared = self.session.rig.timing.pwrkey_pulse;
             let long = LONG_PULSE.max(declared * 3);
             self.session.rig.timing.pwrkey_pulse = long;
-            life_asserted = self.power_cycle()?;
+            life_asserted = self.first_life()?;
             if life_asserted.is_there() {
                 self.facts.long_pulse = Some(long);
             } else {
@@ -67,32 +52,42 @@ impl Examiner<'_, '_> {
             }
         }
         self.facts.answered = life_asserted.answered;
-        let mut another_rate = None;
-        if !life_asserted.is_there() {
-            another_rate = self.answers_at_another_rate()?;
-        }
         let asserted = State {
-            life: life_asserted.is_there() || another_rate.is_some(),
+            life: life_asserted.is_there(),
             rail: self.rail()?,
             read_back: self.supply_read_back(),
         };
+
+        self.session.power_off()?;
+        self.settle()?;
+        // Dead means dead even where somebody presses its key: where the line is inverted, the
+        // module has power now and waits for that.
+        if self.session.rig.pwrkey.is_some() {
+            self.session.pulse(Pin::Pwrkey, None)?;
+        }
+        self.session.take_transmit()?;
+        let within = self.dead_for();
+        let life_released = self.last_life(within)?;
+        let released = State {
+            life: life_released.is_there(),
+            rail: self.rail()?,
+            read_back: self.supply_read_back(),
+        };
+        let pressed = match self.session.rig.pwrkey {
+            Some(_) => ", pressed PWRKEY",
+            None => "",
+        };
         let look = Look {
             did: format!(
-                "released the supply for {}, {}asked `AT` for {}; then asserted it and asked again",
-                human(self.session.rig.timing.off_for),
-                if self.session.rig.pwrkey.is_some() {
-                    "pressed PWRKEY, "
-                } else {
-                    ""
-                },
+                "asserted the supply{pressed} and asked `AT`; then released it{pressed} and asked for {}",
                 human(self.module_time(within)),
             ),
             saw: format!(
-                "released: {life_released}{}; asserted: {life_asserted}{}",
-                rail_words(released),
-                rail_words(asserted)
+                "asserted: {life_asserted}{}; released: {life_released}{}",
+                rail_words(asserted),
+                rail_words(released)
             ),
-            expected: "released: not a byte; asserted: life".to_owned(),
+            expected: "asserted: life; released: not a byte".to_owned(),
             ..Look::default()
         };
         let pwrkey = self.session.rig.pwrkey.is_some();
@@ -179,7 +174,7 @@ impl Examiner<'_, '_> {
         }
         self.session.power_off()?;
         let mark = self.mark();
-        self.session.supply_on()?;
+        self.session.vbat_on()?;
         let within = self.dead_for();
         let without = self.life(mark, within)?;
         let mark = self.mark();
@@ -239,6 +234,7 @@ impl Examiner<'_, '_> {
             tries.push(self.pulse_of((too_short + enough) / 2)?);
         }
         let (too_short, enough) = bounds(&tries, usual);
+        let least = figures(self.file.module.model).pwrkey_least;
         let look = Look {
             did: format!(
                 "switched it on with {} pulses of {} down to {}",
@@ -279,9 +275,7 @@ impl Examiner<'_, '_> {
                 [
                     format!(
                         "`pulse` of [pwrkey] in the rig file: {} or more",
-                        human(
-                            enough.max(figures(self.file.module.model).pwrkey_least) * 13 / 10
-                        )
+                        human(enough.max(least) * 13 / 10)
                     ),
                     "PWRKEY at the module with an oscilloscope: does it fall as soon as the line is asserted? A capacitor on it eats the beginning of each pulse".to_owned(),
                 ],
