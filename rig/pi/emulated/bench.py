@@ -61,7 +61,8 @@ class Qtest:
 
 
 class Bench:
-    """Pins to lines, and UART to console. `seen` is what the registers said, with its times."""
+    """Pins to lines, and UART to console. `seen` is what the registers said: pin, level, and
+    how many bytes the module had said by then."""
 
     def __init__(self, qtest, uart, module_tty, folder, relay_sticks):
         self.qtest = Qtest(qtest)
@@ -76,7 +77,7 @@ class Bench:
         self.edge = None
         self.lags = []  # From an edge to the module's line, in seconds.
         self.from_module = bytearray()
-        self.began = self.looked = time.monotonic()
+        self.looked = time.monotonic()
         self.tty = os.open(module_tty, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         tty.setraw(self.tty)
         # The emulated UART has no rate of its own; the module is fixed to this one.
@@ -130,7 +131,7 @@ class Bench:
         if level == self.lines[pin]:
             return
         self.lines[pin] = level
-        self.seen.append((time.monotonic() - self.began, pin, level))
+        self.seen.append((pin, level, len(self.from_module)))
         if not (pin == VBAT and self.relay_sticks and not level):
             os.pwrite(self.files[pin], b"1" if level else b"0", 0)
         if self.edge is not None:
