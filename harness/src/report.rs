@@ -12,6 +12,7 @@ use dfota::brief::Brief;
 use dfota::timeline::Entry;
 use dfota::verdict::{Finding, Judgement, Verdict};
 use rig::config::RigFile;
+pub use rig::written::chain;
 
 use crate::runner::identity::Met;
 use crate::runner::{Run, accepted_dir};
@@ -203,19 +204,6 @@ pub fn compare_snapshot(case: &Case, text: &str, rig: &RigFile) -> io::Result<Co
             },
         },
     )
-}
-
-/// An error with everything that caused it, on one line.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// The command that runs one case again.

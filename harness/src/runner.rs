@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use dfota::brief::{Brief, Console, EndState, Fitness, PackageFacts};
 use dfota::monitor::Monitor;
-use dfota::timeline::Entry;
+use dfota::timeline::{Entry, Event};
 use dfota::verdict::Verdict;
 use rig::config::{Baud, Bench, Model, RigFile};
 use rig::virtual_module::{Defect, Rate, Settings};
@@ -253,7 +253,12 @@ impl Run {
 
     fn conclude(&self, case: &Case, brief: Brief, over: Over) -> io::Result<Finished> {
         let judgement = over.monitor.conclude();
-        let snapshot = if self.snapshots && case.has_one_sequence() {
+        // What a person ended early is no sequence to accept, and leaves none to review.
+        let whole = !over
+            .timeline
+            .iter()
+            .any(|entry| matches!(entry.event, Event::Interrupted));
+        let snapshot = if self.snapshots && whole && case.has_one_sequence() {
             let text = dfota::timeline::render(&brief, &over.timeline);
             Some(crate::report::compare_snapshot(case, &text, &self.rig)?)
         } else {

@@ -273,6 +273,9 @@ fn an_interrupted_download_is_powered_off_and_its_evidence_is_on_disk() {
     assert_eq!(done.code, Some(130), "{done}");
     assert_eq!(done.stderr, "update: interrupted: power off now\n");
     assert!(!after_interrupt(dir.path()).contains("HTTPEND"), "{done}");
+    let verdict = files_named(&dir.path().join("evidence"), "verdict.json").remove(0);
+    let verdict = std::fs::read_to_string(verdict).unwrap();
+    assert!(verdict.contains("\"snapshot\": null"), "{verdict}");
     assert_eq!(last_deed(dir.path()), "supply off agrees");
     for name in ["verdict.json", "run.json", "http.jsonl"] {
         assert_eq!(files_named(dir.path(), name).len(), 1, "{name}: {done}");

@@ -1,11 +1,10 @@
 //! A bench that cannot be had, shown in the rig file at the place that names what is missing.
 
-use std::error::Error;
 use std::ops::Range;
 
 use super::{RigFile, RigFileError, RigFileErrorKind as Kind};
 use crate::RigError;
-use crate::written::Source;
+use crate::written::{Source, chain};
 
 /// The keys that say which wire a line is, in the order in which one is pointed at.
 const WIRE_KEYS: [&str; 5] = ["line", "path", "read", "on", "driver"];
@@ -35,15 +34,4 @@ fn span(source: &Source, section: &str, key: Option<&str>) -> Option<Range<usize
         .chain(WIRE_KEYS)
         .find_map(|key| keys.get(key));
     Some(found.map_or(section.span(), |value| value.span()))
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
