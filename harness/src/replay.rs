@@ -16,14 +16,15 @@ use dfota::verdict::Judgement;
 
 use crate::evidence::stored::{Restored, StoredEntry};
 use crate::report::document::{BriefDocument, VerdictDocument};
+use crate::scenario::RightVerdict;
 
 /// A case's evidence, read back.
 #[derive(Debug)]
 pub struct Evidence {
     /// What the judge was told.
     pub brief: Brief,
-    /// Whether a right judge says `fail`: a defect was planted.
-    pub right_verdict_is_fail: bool,
+    /// What a right judge says.
+    pub right_verdict: RightVerdict,
     /// Everything that happened.
     pub timeline: Vec<Entry>,
     /// What was said of it then.
@@ -93,7 +94,7 @@ impl Evidence {
         let timeline = timeline(&folder.join("timeline.jsonl"))?;
         agree(folder, &timeline)?;
         Ok(Self {
-            right_verdict_is_fail: brief.right_verdict_is_fail,
+            right_verdict: brief.right_verdict,
             brief: brief.into(),
             timeline,
             verdict,

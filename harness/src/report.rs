@@ -50,8 +50,8 @@ pub struct Finished {
     pub module: Option<Met>,
     /// The run's seed.
     pub seed: u64,
-    /// Whether a right judge says `fail`: a defect was planted.
-    pub right_verdict_is_fail: bool,
+    /// What a right judge says.
+    pub right_verdict: RightVerdict,
 }
 
 impl Finished {
@@ -71,7 +71,7 @@ impl Finished {
             is_virtual: false,
             module: None,
             seed: 0,
-            right_verdict_is_fail: case.scenario.right_verdict == RightVerdict::Fail,
+            right_verdict: case.scenario.right_verdict,
         }
     }
 
@@ -105,8 +105,8 @@ impl Finished {
         timeline: Vec<Entry>,
         folder: PathBuf,
     ) -> Self {
-        let planted = case.scenario.right_verdict == RightVerdict::Fail;
-        let (verdict, reason) = conclusion(planted, &judgement, snapshot.as_ref());
+        let right = case.scenario.right_verdict;
+        let (verdict, reason) = conclusion(right, &judgement, snapshot.as_ref());
         Self {
             verdict,
             reason,
@@ -141,15 +141,29 @@ impl Finished {
 
 /// What a judgement comes to, given what a right judge says.
 #[must_use]
-pub fn judged_alone(right_verdict_is_fail: bool, judgement: &Judgement) -> (Verdict, String) {
-    match (right_verdict_is_fail, judgement.verdict) {
-        (true, Verdict::Fail) => (
+pub fn judged_alone(right: RightVerdict, judgement: &Judgement) -> (Verdict, String) {
+    match (right, judgement.verdict) {
+        (RightVerdict::Fail, Verdict::Fail) => (
             Verdict::Pass,
             format!("the planted defect was caught: {}", judgement.reason),
         ),
-        (true, Verdict::Pass) => (
+        (RightVerdict::Fail, Verdict::Pass) => (
             Verdict::Error,
             "the planted defect was not caught: the judge is at fault".to_owned(),
+        ),
+        (RightVerdict::Invalid, Verdict::Invalid) => (
+            Verdict::Pass,
+            format!(
+                "the planted lie of the rig was caught: {}",
+                judgement.reason
+            ),
+        ),
+        (RightVerdict::Invalid, verdict @ (Verdict::Pass | Verdict::Fail)) => (
+            Verdict::Error,
+            format!(
+                "the planted lie of the rig came out as `{}`, a verdict about the module: the judge is at fault",
+                verdict.word()
+            ),
         ),
         (_, verdict) => (verdict, judgement.reason.clone()),
     }
@@ -160,11 +174,11 @@ pub fn judged_alone(right_verdict_is_fail: bool, judgement: &Judgement) -> (Verd
 /// A sequence that differs from the accepted one turns a pass into `fail`: the scenario asserts
 /// it. It turns nothing else into anything, for what the judge found is stronger.
 fn conclusion(
-    right_verdict_is_fail: bool,
+    right: RightVerdict,
     judgement: &Judgement,
     snapshot: Option<&Comparison>,
 ) -> (Verdict, String) {
-    let (verdict, reason) = judged_alone(right_verdict_is_fail, judgement);
+    let (verdict, reason) = judged_alone(right, judgement);
     match (verdict, snapshot) {
         (Verdict::Pass, Some(Comparison::Differs { pending, .. })) => (
             Verdict::Fail,

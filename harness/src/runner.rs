@@ -10,6 +10,7 @@ mod case;
 mod depot;
 mod ending;
 pub mod examine;
+mod fresh;
 pub(crate) mod identity;
 mod inbox;
 mod moves;
@@ -220,6 +221,7 @@ impl Run {
                 session.guarded_by(table.guardian.as_mut());
                 let around = Around {
                     case,
+                    made_for_this: self.rig.is_virtual(),
                     package: self.package(case),
                     depot: Depot {
                         server: &table.server,

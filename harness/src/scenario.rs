@@ -21,6 +21,7 @@ use std::time::Duration;
 use dfota::brief::EndState;
 use dfota::timeline::Pin;
 use rig::virtual_module::{Defect, Personality};
+use serde::{Deserialize, Serialize};
 
 use crate::package_server::{NetworkNeeds, Serving};
 
@@ -201,7 +202,8 @@ pub enum ConsoleSetting {
 }
 
 /// What a right judge says of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RightVerdict {
     /// The module does right.
     Pass,

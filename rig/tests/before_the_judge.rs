@@ -150,6 +150,7 @@ impl Life {
                     connection,
                     from,
                     bytes: served.delivered as u64,
+                    sent: None,
                     of: from + served.body as u64,
                 });
             }

@@ -29,11 +29,11 @@ mod update;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::brief::{Brief, Console};
+use crate::brief::{Brief, Console, is_server_fault};
 use crate::line::{Ending, Line};
 use crate::message::Message;
 use crate::rules;
-use crate::timeline::{Entry, Event, Pin, Power, Purpose, Stage};
+use crate::timeline::{Entry, Event, FaultLife, Pin, Power, Purpose, ServerEvent, Stage};
 use crate::urc::{self, FotaUrc, Urc};
 use crate::verdict::{Judgement, Verdict};
 
@@ -111,6 +111,8 @@ struct Unmet {
     moment: Moment,
     stage: Stage,
     registered: Option<bool>,
+    /// A cut had fallen where `END` may lawfully be lost, and it is `END` that was waited for.
+    may_be_lost: bool,
     what: String,
     allowed: String,
 }
@@ -199,6 +201,11 @@ impl Monitor {
             Event::Received { line, message } => self.received(line, message, moment),
             Event::Ready => self.answers(),
             Event::Reaction { seen, acted } => self.supply.reacted(acted.saturating_sub(*seen)),
+            // The module's own connection, that went with its power before it asked.
+            Event::Server(ServerEvent::Stranger { .. }) if self.supply.is_off() => {
+                self.ledger
+                    .note("a connection to the package server ended while the power was off");
+            }
             Event::Server(event) => {
                 let requests = self.delivery.requests;
                 let (mut context, parts) = self.context(moment);
@@ -214,7 +221,14 @@ impl Monitor {
                     self.requests_in_steps = self.requests_in_steps.saturating_add(more);
                 }
             }
-            Event::Fault { name, life } => self.supply.fault(name, life),
+            Event::Fault { name, life } => {
+                self.supply.fault(name, life);
+                if let (FaultLife::Armed, Some(attempt)) = (life, &mut self.attempt)
+                    && is_server_fault(name)
+                {
+                    attempt.server_will_fault();
+                }
+            }
             Event::Unmet { expectation, why } => self.unmet(expectation, why, moment),
             Event::Interrupted => self.disrupted(
                 &rules::UNINTERRUPTED,
@@ -510,14 +524,17 @@ impl Monitor {
     }
 
     fn unmet(&mut self, expectation: &str, why: &str, moment: Moment) {
+        let mut may_be_lost = false;
         if let Some(attempt) = &mut self.attempt {
             attempt.waited_for_in_vain();
+            may_be_lost = attempt.end_may_be_lost() && expectation.contains("FOTA END");
         }
         if self.unmet.len() < UNMET_MAX {
             self.unmet.push(Unmet {
                 moment,
                 stage: self.stage,
                 registered: self.identity.registered,
+                may_be_lost,
                 what: why.to_owned(),
                 allowed: expectation.to_owned(),
             });
@@ -560,6 +577,7 @@ impl Monitor {
             stage: self.stage,
             registered: self.identity.registered,
             requests: self.delivery.requests,
+            goes_on: self.delivery.goes_on(),
             reached: self.reached,
         };
         let parts = Parts {

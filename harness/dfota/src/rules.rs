@@ -123,10 +123,12 @@ rules! {
         "A FOTA URC has one of the forms of the guide, and nothing after it.";
     EXACT_PACKAGE = "exact-package", Some("R15"), "house", Characterised,
         "Only a package of which every byte is right is installed.";
+    WHOLE_PACKAGE = "whole-package", None, "house", Characterised,
+        "A package of which the answers brought every byte is not called damaged, whatever else the server did.";
     SHORT_DOWNLOAD = "short-download", Some("R17"), "house", Characterised,
         "`HTTPEND` is not 0 when fewer bytes were delivered than the answer declared.";
     REAL_PROGRESS = "real-progress", Some("R18"), "house", Characterised,
-        "The percentage of a download does not run ahead of the bytes delivered.";
+        "The percentage of a download does not run ahead of the bytes sent to it.";
     CONNECTIONS = "connections", Some("R19"), "house", Characterised,
         "One command makes at most 16 connections, and none after the download is over.";
     OLD_OR_NEW = "old-or-new", Some("R23"), "house", Characterised,
@@ -147,6 +149,8 @@ rules! {
         "Every line is understood, or there is a reason why it cannot be.";
     CONSOLE_WHOLE = "console-whole", None, "house", Harness,
         "An echo comes back with every byte that was sent: else the console loses bytes, and nothing that it brought can be believed.";
+    FRESH_ANSWERS = "fresh-answers", None, "house", Harness,
+        "A question has the same answer in a line that was never sent before: else something between us and the module answers in its place.";
     FAULT_PROVED = "fault-proved", Some("R24"), "house", Harness,
         "Every planned fault is proved to have happened, and no power cycle around it was none.";
     PRECONDITION = "precondition", None, "house", Harness,

@@ -206,6 +206,9 @@ pub enum ServerEvent {
         from: u64,
         /// Body bytes acknowledged.
         bytes: u64,
+        /// Body bytes that had left for it: the peer can have more than it has acknowledged, and
+        /// no more than this. `None` where the server does not say.
+        sent: Option<u64>,
         /// Size of the whole package.
         of: u64,
     },

@@ -326,14 +326,22 @@ mod tests {
                     range_from
                 }
             ),
-            (n.clone(), any::<u64>(), any::<u64>(), any::<u64>()).prop_map(
-                |(connection, from, bytes, of)| ServerEvent::Acked {
-                    connection,
-                    from,
-                    bytes,
-                    of
-                }
-            ),
+            (
+                n.clone(),
+                any::<u64>(),
+                any::<u64>(),
+                any::<Option<u64>>(),
+                any::<u64>()
+            )
+                .prop_map(|(connection, from, bytes, sent, of)| {
+                    ServerEvent::Acked {
+                        connection,
+                        from,
+                        bytes,
+                        sent,
+                        of,
+                    }
+                }),
             (
                 n.clone(),
                 any::<Option<u16>>(),

@@ -93,14 +93,22 @@ fn done() -> impl Strategy<Value = Event> {
                 life
             }
         ),
-        (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>()).prop_map(
-            |(connection, from, bytes, of)| Event::Server(ServerEvent::Acked {
-                connection,
-                from,
-                bytes,
-                of
-            })
-        ),
+        (
+            any::<u64>(),
+            any::<u64>(),
+            any::<u64>(),
+            any::<Option<u64>>(),
+            any::<u64>()
+        )
+            .prop_map(|(connection, from, bytes, sent, of)| Event::Server(
+                ServerEvent::Acked {
+                    connection,
+                    from,
+                    bytes,
+                    sent,
+                    of
+                }
+            )),
         (0u64..4, any::<Option<u64>>()).prop_map(|(connection, range_from)| Event::Server(
             ServerEvent::Request {
                 connection,

@@ -39,7 +39,7 @@ fn try_judge(arguments: &Arguments) -> Result<ExitCode, Failure> {
     for folder in folders {
         let evidence = Evidence::read(&folder).map_err(|e| wrong(&e))?;
         let now = evidence.judge();
-        let (verdict, reason) = judged_alone(evidence.right_verdict_is_fail, &now);
+        let (verdict, reason) = judged_alone(evidence.right_verdict, &now);
         worst = worst.max(verdict);
         print(&format!(
             "{:>12}  {}  {reason}\n",

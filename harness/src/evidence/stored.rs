@@ -84,6 +84,8 @@ pub enum StoredEvent {
         connection: u64,
         from: u64,
         bytes: u64,
+        #[serde(default)]
+        sent: Option<u64>,
         of: u64,
     },
     Closed {
@@ -270,11 +272,13 @@ impl From<&ServerEvent> for StoredEvent {
                 connection,
                 from,
                 bytes,
+                sent,
                 of,
             } => Self::Acked {
                 connection,
                 from,
                 bytes,
+                sent,
                 of,
             },
             ServerEvent::Closed {
@@ -368,11 +372,13 @@ impl StoredEntry {
                 connection,
                 from,
                 bytes,
+                sent,
                 of,
             } => Event::Server(ServerEvent::Acked {
                 connection,
                 from,
                 bytes,
+                sent,
                 of,
             }),
             StoredEvent::Closed {

@@ -397,7 +397,7 @@ pub(super) fn escape(bytes: &[u8]) -> String {
 struct Silent;
 
 impl Watcher for Silent {
-    fn acked(&mut self, _bytes: u64) {}
+    fn acked(&mut self, _bytes: u64, _sent: u64) {}
     fn fired(&mut self, _fired: &Fired) {}
 }
 
@@ -418,8 +418,9 @@ struct Teller<'a> {
 }
 
 impl Watcher for Teller<'_> {
-    fn acked(&mut self, bytes: u64) {
+    fn acked(&mut self, bytes: u64, sent: u64) {
         let bytes = bytes.saturating_sub(self.script.head_length);
+        let sent = sent.saturating_sub(self.script.head_length);
         let step = bytes.saturating_sub(self.told);
         let worth_it =
             step * 200 >= self.of || bytes == self.body || self.told_at.elapsed() >= TELL_EVERY;
@@ -431,6 +432,7 @@ impl Watcher for Teller<'_> {
                 connection,
                 from,
                 bytes,
+                sent,
                 of,
             });
         }

@@ -20,7 +20,7 @@ use super::pace::{Next, Pace, Pacer};
 use super::random::Sequence;
 use super::record::{Fired, Sample};
 use super::script::{Move, Script};
-use super::tcp_info::bytes_acked;
+use super::tcp_info::{Delivery, delivery};
 use super::wire_plan::EndHow;
 
 /// The send buffer while a fault or a rate is at work, in bytes: so small that the kernel cannot
@@ -44,8 +44,8 @@ const WRITE_MAX: usize = 64 * 1024;
 
 /// What a playout tells while it goes on.
 pub(super) trait Watcher {
-    /// Bytes of the reply were acknowledged: so many, head and body.
-    fn acked(&mut self, bytes: u64);
+    /// Bytes of the reply were acknowledged: so many, head and body; and so many have left.
+    fn acked(&mut self, bytes: u64, sent: u64);
     /// An operation has fired.
     fn fired(&mut self, fired: &Fired);
 }
@@ -555,14 +555,18 @@ impl<'a, W: Watcher> Playout<'a, W> {
     /// Looks at what is acknowledged, and lets fire what is due.
     fn look(&mut self) {
         // Our FIN counts as a byte that was acknowledged.
-        let acked = bytes_acked(self.stream)
-            .unwrap_or(self.played.acked)
-            .min(self.played.written);
+        let written = self.played.written;
+        let Delivery { acked, unsent } = delivery(self.stream).unwrap_or(Delivery {
+            acked: self.played.acked,
+            unsent: 0,
+        });
+        let acked = acked.min(written);
         if acked > self.played.acked {
             self.played.acked = acked;
             self.progress = Instant::now();
             self.look_every = LOOK_OFTEN;
-            self.watcher.acked(acked);
+            self.watcher
+                .acked(acked, written.saturating_sub(unsent).max(acked));
             self.sample(false);
         } else {
             self.look_every = (self.look_every * 2).min(LOOK_SELDOM);

@@ -66,6 +66,8 @@ pub enum Seen {
         from: u64,
         /// Body bytes acknowledged.
         bytes: u64,
+        /// Body bytes that have left for the peer, acknowledged or not.
+        sent: u64,
         /// Size of the whole package.
         of: u64,
     },

@@ -16,11 +16,23 @@ use std::os::fd::{AsFd, AsRawFd};
 /// kernel only ever appends to this struct (`linux/tcp.h`; the field came with Linux 4.1).
 const BYTES_ACKED: std::ops::Range<usize> = 120..128;
 
-/// Bytes that the peer's TCP has acknowledged since the connection was made. Once we have sent
-/// FIN it counts as one.
-pub(super) fn bytes_acked(socket: &impl AsFd) -> io::Result<u64> {
-    let mut info = [0_u8; BYTES_ACKED.end];
-    #[expect(clippy::cast_possible_truncation, reason = "128")]
+/// Where `tcpi_notsent_bytes` is: a `u64` and two `u32` further on (Linux 4.6).
+const NOT_SENT: std::ops::Range<usize> = 144..148;
+
+/// How far a connection's bytes have come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delivery {
+    /// Bytes that the peer's TCP has acknowledged since the connection was made. Once we have sent
+    /// FIN it counts as one.
+    pub(super) acked: u64,
+    /// Bytes that were written and have not left.
+    pub(super) unsent: u64,
+}
+
+/// How far it has come.
+pub(super) fn delivery(socket: &impl AsFd) -> io::Result<Delivery> {
+    let mut info = [0_u8; NOT_SENT.end];
+    #[expect(clippy::cast_possible_truncation, reason = "148")]
     let mut length = info.len() as libc::socklen_t;
     // SAFETY: the descriptor is open while it is borrowed; the kernel writes at most `length`
     // bytes to `info`, which has that many, and then says in `length` how many it wrote.
@@ -39,12 +51,17 @@ pub(super) fn bytes_acked(socket: &impl AsFd) -> io::Result<u64> {
     if (length as usize) < info.len() {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
-            "this kernel does not count acknowledged bytes: Linux 4.1 or later is needed",
+            "this kernel does not count bytes: Linux 4.6 or later is needed",
         ));
     }
-    let mut counted = [0; 8];
-    counted.copy_from_slice(&info[BYTES_ACKED]);
-    Ok(u64::from_ne_bytes(counted))
+    let mut acked = [0; 8];
+    acked.copy_from_slice(&info[BYTES_ACKED]);
+    let mut unsent = [0; 4];
+    unsent.copy_from_slice(&info[NOT_SENT]);
+    Ok(Delivery {
+        acked: u64::from_ne_bytes(acked),
+        unsent: u64::from(u32::from_ne_bytes(unsent)),
+    })
 }
 
 #[cfg(test)]
@@ -59,7 +76,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut server, _) = listener.accept().unwrap();
-        assert_eq!(bytes_acked(&server).unwrap(), 0);
+        assert_eq!(delivery(&server).unwrap().acked, 0);
         server.write_all(&[7; 1000]).unwrap();
         server.shutdown(Shutdown::Write).unwrap();
         let mut read = Vec::new();
@@ -67,6 +84,28 @@ mod tests {
         client.write_all(b"x").unwrap();
         server.read_exact(&mut [0]).unwrap();
         // The byte back carries the acknowledgement of all that came before it, FIN included.
-        assert_eq!(bytes_acked(&server).unwrap(), 1001);
+        let delivery = delivery(&server).unwrap();
+        assert_eq!((delivery.acked, delivery.unsent), (1001, 0));
+    }
+
+    #[test]
+    fn what_does_not_fit_into_the_peer_has_not_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let mut written = 0;
+        while let Ok(count) = server.write(&[7; 65_536]) {
+            written += count as u64;
+        }
+        let Delivery { acked, unsent } = delivery(&server).unwrap();
+        assert!(
+            unsent > 0,
+            "{unsent} of {written} unsent, {acked} acknowledged"
+        );
+        assert!(
+            acked + unsent <= written,
+            "{unsent} of {written} unsent, {acked} acknowledged"
+        );
     }
 }

@@ -12,6 +12,7 @@ use crate::coverage::Coverage;
 use crate::doctor::kept::Known;
 use crate::evidence;
 use crate::runner::identity::Met;
+use crate::scenario::RightVerdict;
 use crate::snapshot::Comparison;
 
 /// `verdict.json`.
@@ -218,8 +219,8 @@ pub struct BriefDocument {
     pub end: EndDocument,
     pub faults_planned: Vec<String>,
     pub settle_ms: u64,
-    /// Whether a right judge says `fail`: a defect was planted.
-    pub right_verdict_is_fail: bool,
+    /// What a right judge says: `fail` where a defect was planted, `invalid` where the rig lies.
+    pub right_verdict: RightVerdict,
 }
 
 /// The package that was served.
@@ -282,7 +283,7 @@ impl From<&Finished> for BriefDocument {
             },
             faults_planned: brief.faults_planned.clone(),
             settle_ms: u64::try_from(brief.settle.as_millis()).unwrap_or(u64::MAX),
-            right_verdict_is_fail: finished.right_verdict_is_fail,
+            right_verdict: finished.right_verdict,
         }
     }
 }

@@ -33,10 +33,16 @@ const RATE_TURN: Duration = Duration::from_secs(8);
 /// And in ours, at least: a busy machine must not look like a wrong rate.
 const RATE_TURN_FLOOR: Duration = Duration::from_millis(500);
 
+/// What the server does where a step has it serve nothing, as a fault.
+const SERVER_SHUT: &str = "server-shut";
+
 /// What a case needs beside its session.
 pub(super) struct Around<'a> {
     /// The case.
     pub case: &'a Case,
+    /// The module was made for this case, with the base version of its package: a virtual one. One
+    /// on a bench is as the case before left it.
+    pub made_for_this: bool,
     /// The package of the case; `None` where nothing is downloaded.
     pub package: Option<&'a Package>,
     /// Where packages come from.
@@ -119,6 +125,14 @@ fn prepare(session: &mut Session<'_>, around: &Around<'_>) -> Result<bool, Stop>
         if let Some(now) = version.clone()
             && now != package.base
         {
+            if around.made_for_this {
+                // Leading it back would hide that it is not the module that was asked for.
+                session.happened(Event::Unmet {
+                    expectation: format!("`{}`, which this module was made with", package.base),
+                    why: format!("it runs `{now}`"),
+                })?;
+                return Ok(false);
+            }
             version = around.depot.walk(session, &now, &package.base)?;
         }
         if version.as_deref() != Some(package.base.as_str()) {
@@ -286,6 +300,7 @@ fn retry(
 fn steps(session: &mut Session<'_>, around: &Around<'_>) -> Result<(), Stop> {
     let mut steps = Steps {
         offered: None,
+        armed: names(&around.case.serving),
         cuts: 0,
         begun: None,
     };
@@ -320,11 +335,32 @@ fn arm(session: &mut Session<'_>, serving: &Serving) -> Result<(), Stop> {
             })?;
         }
     }
+    if *serving == Serving::Nothing {
+        let lives = [
+            FaultLife::Armed,
+            FaultLife::Fired("nothing is on offer, and connections are refused".to_owned()),
+        ];
+        for life in lives {
+            let name = SERVER_SHUT.to_owned();
+            session.happened(Event::Fault { name, life })?;
+        }
+    }
     Ok(())
+}
+
+/// The names of the plans in it.
+fn names(serving: &Serving) -> Vec<String> {
+    match serving {
+        Serving::Through(plans) => plans.iter().map(|plan| plan.name.clone()).collect(),
+        Serving::Nothing => vec![SERVER_SHUT.to_owned()],
+        Serving::Honestly => Vec::new(),
+    }
 }
 
 struct Steps {
     offered: Option<Offered>,
+    /// The server's plans that are in play.
+    armed: Vec<String>,
     cuts: usize,
     /// The act of the step at this index was done the moment the step before was met.
     begun: Option<usize>,
@@ -426,16 +462,31 @@ impl Steps {
     }
 
     fn serve(
-        &self,
+        &mut self,
         session: &mut Session<'_>,
         around: &Around<'_>,
         serving: &Serving,
     ) -> Result<(), Stop> {
-        let Some(offered) = &self.offered else {
-            return Ok(()); // a scenario that serves has a package: its check says so
-        };
+        // What is replaced by an honest answer or by other plans does nothing any more.
+        self.clear(session, serving)?;
         arm(session, serving)?;
-        Ok(around.depot.server.set_serving(offered, serving.clone())?)
+        // A scenario that serves has a package: its check says so.
+        if let Some(offered) = &self.offered {
+            around.depot.server.set_serving(offered, serving.clone())?;
+        }
+        Ok(())
+    }
+
+    /// The plans that are armed and not in `serving` are over.
+    fn clear(&mut self, session: &mut Session<'_>, serving: &Serving) -> Result<(), Stop> {
+        let next = names(serving);
+        for name in std::mem::replace(&mut self.armed, next.clone()) {
+            if !next.contains(&name) {
+                let life = FaultLife::Cleared;
+                session.happened(Event::Fault { name, life })?;
+            }
+        }
+        Ok(())
     }
 
     fn fill(&self, around: &Around<'_>, text: &scenario::SendText) -> Result<Vec<u8>, Stop> {

@@ -57,11 +57,13 @@ pub(super) fn event(seen: Seen) -> Event {
             connection,
             from,
             bytes,
+            sent,
             of,
         } => Event::Server(ServerEvent::Acked {
             connection,
             from,
             bytes,
+            sent: Some(sent),
             of,
         }),
         Seen::Closed {

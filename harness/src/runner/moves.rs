@@ -219,7 +219,22 @@ impl Session<'_> {
                 });
             }
         }
+        for command in ["I", "+CGMR"] {
+            self.ask_anew(command)?;
+        }
         Ok(version)
+    }
+
+    /// Asks in a line that was never sent, so that nothing but the module can have the answer. A
+    /// module that takes one command at a time is not asked so again.
+    fn ask_anew(&mut self, command: &str) -> Result<(), Stop> {
+        let Some(line) = self.fresh.as_mut().map(|fresh| fresh.line(command)) else {
+            return Ok(());
+        };
+        if self.ask(&line)?.is_none() {
+            self.fresh = None;
+        }
+        Ok(())
     }
 
     /// Waits until the network has the module.

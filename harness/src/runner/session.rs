@@ -25,6 +25,7 @@ use rig::console::{CHUNK_LEN_MAX, ConsoleError};
 use rig::line::LineError;
 use rig::transmit::TransmitError;
 
+use super::fresh::Fresh;
 use super::inbox::{self, Inbox};
 use crate::contamination::StateError;
 use crate::evidence::CaseFolder;
@@ -157,6 +158,8 @@ pub(super) struct Session<'a> {
     trigger: Option<usize>,
     /// How the last cut came too late to be the one that was planned, if it did.
     overrun: Option<String>,
+    /// Lines that were never sent; `None` once the module has refused such a line.
+    pub(super) fresh: Option<Fresh>,
     observer: &'a mut (dyn FnMut(&Entry, &Monitor) + Send),
 }
 
@@ -216,6 +219,7 @@ impl<'a> Session<'a> {
             met_by_unfinished: false,
             trigger: None,
             overrun: None,
+            fresh: Some(Fresh::new()),
             observer,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use dfota::rules::{self, Class};
+use dfota::rules;
 use dfota::verdict::Verdict;
 use rig::virtual_module::Defect;
 use serde::Serialize;
@@ -159,13 +159,9 @@ fn row(defect: Defect, told: &[Told]) -> Row {
     }
 }
 
-/// What is wrong with a rule that no defect breaks, or that has a needless excuse. An excuse for
-/// a rule about the experiment is never needless: a stranger may call in any case.
+/// What is wrong with a rule that no defect breaks, or that has a needless excuse.
 fn idle(rule: &RuleRow) -> Option<String> {
-    let about_the_experiment =
-        rules::by_id(rule.rule).is_some_and(|rule| rule.class == Class::Harness);
     match (rule.broken_by.is_empty(), rule.reason) {
-        (false, Some(_)) if about_the_experiment => None,
         (true, None) => Some(format!("no defect breaks rule `{}`", rule.rule)),
         (false, Some(_)) => Some(format!(
             "rule `{}` is said to be broken by no defect, and {} does",

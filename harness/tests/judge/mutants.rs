@@ -205,8 +205,13 @@ pub(crate) const HARMLESS: &[Harmless] = &[
     Harmless {
         reason: "`AT` is sent until it is answered, and each may be; the last answer before a cut \
                  may be lost with the power",
-        applies: |mutant| {
-            mutant.line == "OK" && matches!(mutant.mutation, Mutation::Deleted | Mutation::Repeated)
+        applies: |mutant| match mutant.mutation {
+            Mutation::Deleted => {
+                let last = mutant.next.is_empty() || banner(&mutant.next);
+                mutant.line == "OK" || (mutant.line == "ERROR" && last)
+            }
+            Mutation::Repeated => mutant.line == "OK",
+            Mutation::SwappedWithNext | Mutation::NumberAltered => false,
         },
     },
     Harmless {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::command::{CommandLine, Form, UrlStanding, url_standing};
+use crate::command::{Command, CommandLine, Form, UrlStanding, url_standing};
 use crate::guide;
 use crate::message::FinalResult;
 use crate::monitor::context::Context;
@@ -81,7 +81,7 @@ impl Habit {
     }
 
     /// The same query was taken so before.
-    pub(crate) fn check(self, name: &str, before: Habit, context: &mut Context<'_>) {
+    pub(crate) fn check(self, what: &str, before: Habit, context: &mut Context<'_>) {
         let rule = match (self, before) {
             (Habit::Silent, _) | (_, Habit::Silent) => &rules::ONE_ANSWER,
             _ => &rules::INFORMATION_GIVEN,
@@ -89,7 +89,7 @@ impl Habit {
         context.check(
             rule,
             self == before,
-            || format!("`AT{name}` was {}", self.text()),
+            || format!("{what} was {}", self.text()),
             format!("{}, as before", before.text()),
         );
     }
@@ -203,20 +203,40 @@ impl Asked {
 
     /// How the module took this probe; `result` is its final result code, if one came.
     pub(crate) fn habit(&self, result: Option<FinalResult>) -> Option<(String, Habit)> {
-        let [command] = self.line.commands.as_slice() else {
-            return None;
-        };
-        let heard = self.purpose == Purpose::Probe && self.answerable;
-        if !heard || !(command.tells() || command.name == "+CGDCONT") {
+        if self.purpose != Purpose::Probe || !self.answerable {
             return None;
         }
+        let (what, tells) = match self.line.commands.as_slice() {
+            [] => return None,
+            [command] if command.tells() || command.name == "+CGDCONT" => (
+                format!("`AT{}`", command.name),
+                self.tells_by(&command.name),
+            ),
+            [_] => return None,
+            several if several.iter().all(Command::tells) => (
+                "a line of several commands".to_owned(),
+                self.tells_in_order(several),
+            ),
+            _ => return None,
+        };
         let habit = match result {
             None => Habit::Silent,
-            Some(FinalResult::Ok) if self.tells_by(&command.name) => Habit::Tells,
+            Some(FinalResult::Ok) if tells => Habit::Tells,
             Some(FinalResult::Ok) => Habit::Accepts,
             Some(_) => Habit::Refuses,
         };
-        Some((command.name.clone(), habit))
+        Some((what, habit))
+    }
+
+    /// Whether each command of a line told something, one after the other.
+    fn tells_in_order(&self, commands: &[Command]) -> bool {
+        let mut told = self.told.iter();
+        commands.iter().all(|command| {
+            told.any(|told| match command.name.as_str() {
+                "I" | "+CGMR" => told.starts_with("Revision:"),
+                name => told.starts_with(name),
+            })
+        })
     }
 
     /// Its final result code came, with its last byte at `at`.

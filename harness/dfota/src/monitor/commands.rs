@@ -65,7 +65,8 @@ impl Monitor {
             }
             self.close_attempt(moment);
             let before = self.identity.version.clone();
-            self.attempt = Some(Attempt::new(self.stage, standing, before));
+            let faults = self.supply.server_faults_in_play(&self.brief);
+            self.attempt = Some(Attempt::new(self.stage, standing, before, faults));
             self.dialect.update_begins();
         }
         self.asked = Some(asked);
@@ -95,7 +96,7 @@ impl Monitor {
         }
         match (answer, parts.attempt) {
             (Answer::Accepted, Some(attempt)) => attempt.accepted(),
-            (Answer::Refused, Some(attempt)) => attempt.refused(),
+            (Answer::Refused, Some(attempt)) => attempt.refused(line.at),
             _ => {}
         }
         self.answers();
@@ -103,18 +104,18 @@ impl Monitor {
 
     /// Holds how the module took a query against how it took it before.
     fn habit(&mut self, asked: &Asked, result: Option<FinalResult>, moment: Moment) {
-        let Some((name, habit)) = asked.habit(result) else {
+        let Some((what, habit)) = asked.habit(result) else {
             return;
         };
-        if let Some(&before) = self.habits.get(&name) {
+        if let Some(&before) = self.habits.get(&what) {
             let (mut context, _) = self.context(moment);
-            habit.check(&name, before, &mut context);
+            habit.check(&what, before, &mut context);
         } else if self.habits.len() < HABITS_MAX {
             if habit != Habit::Tells {
                 self.ledger
-                    .note(format!("the module does not tell `AT{name}`"));
+                    .note(format!("the module tells nothing by {what}"));
             }
-            self.habits.insert(name, habit);
+            self.habits.insert(what, habit);
         }
     }
 

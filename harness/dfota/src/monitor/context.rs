@@ -15,6 +15,8 @@ pub(crate) struct Context<'a> {
     pub(crate) registered: Option<bool>,
     /// How many requests for the package the server saw since the last command.
     pub(crate) requests: u32,
+    /// The download goes on with what an earlier command had brought.
+    pub(crate) goes_on: bool,
     /// Whether the module has reached the package server in this run.
     pub(crate) reached: bool,
 }

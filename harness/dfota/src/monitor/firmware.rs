@@ -17,8 +17,10 @@ const SETTINGS: [&str; 4] = ["+CFUN", "+CMEE", "+IPR", "+CGDCONT"];
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Identity {
     /// By `ATI` and by `AT+CGMR` since the last boot.
-    by_ati: Option<String>,
-    by_cgmr: Option<String>,
+    by_ati: Told,
+    by_cgmr: Told,
+    /// Lines that asked for the version, in this run.
+    asked: BTreeSet<Vec<u8>>,
     /// The last reading, if nothing has happened since that may have changed it.
     pub(crate) version: Option<String>,
     pub(crate) before: Option<String>,
@@ -26,10 +28,31 @@ pub(crate) struct Identity {
     aftercare: BTreeSet<String>,
     imei: Option<String>,
     settings: BTreeMap<&'static str, String>,
+    /// As told since the last boot, and since we set them.
+    told: BTreeMap<&'static str, String>,
     /// Settings that the scenario changes itself.
     changed_by_us: BTreeSet<&'static str>,
     pub(crate) registered: Option<bool>,
 }
+
+/// What one command told of the version since the last boot.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    /// In a line that had not been sent before: nothing but the module can have the answer.
+    fresh: Option<String>,
+    /// In a line that had been sent before, so that what answers may only repeat itself.
+    again: Option<String>,
+}
+
+impl Told {
+    /// The last word of either.
+    fn any(&self) -> Option<&String> {
+        self.again.as_ref().or(self.fresh.as_ref())
+    }
+}
+
+/// More lines than this are not told apart.
+const ASKED_MAX: usize = 64;
 
 /// An IMEI has 15 digits.
 const IMEI_LEN: usize = 15;
@@ -37,8 +60,9 @@ const IMEI_LEN: usize = 15;
 impl Identity {
     /// The module boots or an update goes on: what was read may be so no more.
     pub(crate) fn forget_reading(&mut self) {
-        self.by_ati = None;
-        self.by_cgmr = None;
+        self.by_ati = Told::default();
+        self.by_cgmr = Told::default();
+        self.told.clear();
     }
 
     /// The update may have changed the version.
@@ -51,8 +75,11 @@ impl Identity {
     pub(crate) fn sent(&mut self, line: &CommandLine, purpose: Purpose) {
         for command in &line.commands {
             let ours = SETTINGS.iter().find(|name| **name == command.name);
-            if let (Some(name), Form::Set(_), Purpose::Step) = (ours, &command.form, purpose) {
-                self.changed_by_us.insert(*name);
+            if let (Some(name), Form::Set(_)) = (ours, &command.form) {
+                self.told.remove(name);
+                if purpose == Purpose::Step {
+                    self.changed_by_us.insert(*name);
+                }
             }
         }
     }
@@ -67,9 +94,12 @@ impl Identity {
         context: &mut Context<'_>,
     ) -> Option<String> {
         // `AT+CGMR` may tell the version bare.
-        let bare = (!asked.has("I") && asked.has("+CGMR")).then_some(text);
+        let by_cgmr = !asked.has("I") && asked.has("+CGMR");
+        let bare =
+            (by_cgmr && (!text.starts_with('+') || text.starts_with("+CGMR:"))).then_some(text);
         if let Some(version) = text.strip_prefix("Revision:").or(bare) {
             let version = version.trim_start_matches("+CGMR:").trim().to_owned();
+            self.fresh(&version, asked, context);
             self.version_read(&version, asked.has("I"), expected, context);
             return Some(version);
         }
@@ -127,6 +157,41 @@ impl Identity {
         );
     }
 
+    /// Is this the answer of the module? A cache, a proxy or a harness that repeats what it has
+    /// heard is found out by a line that it has never seen.
+    fn fresh(&mut self, version: &str, asked: &CommandLine, context: &mut Context<'_>) {
+        let told = if asked.has("I") {
+            &mut self.by_ati
+        } else {
+            &mut self.by_cgmr
+        };
+        let is_new = self.asked.len() < ASKED_MAX && self.asked.insert(asked.bytes.clone());
+        let (this, other) = if is_new {
+            (&mut told.fresh, &told.again)
+        } else {
+            (&mut told.again, &told.fresh)
+        };
+        *this = Some(version.to_owned());
+        let Some(other) = other else { return };
+        context.ledger.relevant(&rules::FRESH_ANSWERS);
+        if other != version {
+            let (old, new) = if is_new {
+                (other.as_str(), version)
+            } else {
+                (version, other.as_str())
+            };
+            let what = format!(
+                "a line that was sent before tells {old}, and one that never was tells {new}"
+            );
+            context.invalid(
+                &rules::FRESH_ANSWERS,
+                what,
+                "one answer: see what stands between us and the module",
+            );
+            context.ledger.void_from(0);
+        }
+    }
+
     fn version_read(
         &mut self,
         version: &str,
@@ -134,12 +199,11 @@ impl Identity {
         expected: &Expected,
         context: &mut Context<'_>,
     ) {
-        let (this, other) = if by_ati {
-            (&mut self.by_ati, &self.by_cgmr)
+        let other = if by_ati {
+            self.by_cgmr.any()
         } else {
-            (&mut self.by_cgmr, &self.by_ati)
+            self.by_ati.any()
         };
-        *this = Some(version.to_owned());
         if let Some(other) = other {
             context.check(
                 &rules::ONE_VERSION,
@@ -207,6 +271,14 @@ impl Identity {
             "+CGDCONT" => value.split(',').take(3).collect::<Vec<_>>().join(","),
             _ => value.to_owned(),
         };
+        let told = self.told.insert(name, value.clone());
+        if let Some(told) = told.filter(|told| *told != value) {
+            context.fail(
+                &rules::SETTINGS_KEPT,
+                format!("`AT{name}?` tells {value}, and nothing was set since it told otherwise"),
+                told,
+            );
+        }
         if context.stage == Stage::Prepare {
             self.settings.insert(name, value);
             return;

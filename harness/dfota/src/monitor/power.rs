@@ -3,7 +3,7 @@
 mod cut;
 mod reset;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use self::cut::{Begun, Cut};
@@ -37,6 +37,10 @@ pub(crate) struct Supply {
     /// Names of cuts and resets that are armed and have not happened.
     armed: Vec<String>,
     faults: BTreeMap<String, Option<String>>,
+    /// Faults that are over.
+    cleared: BTreeSet<String>,
+    /// What our transmit line does, where it is not simply ours.
+    transmit: Option<Transmit>,
     reaction: Option<Duration>,
     last_message: Option<(Duration, String)>,
     /// The last percentage of an update.
@@ -83,7 +87,11 @@ impl Supply {
                         last_message: self.last_message.clone(),
                         reaction,
                     };
-                    self.cuts.push(Cut::new(begun, name));
+                    let mut cut = Cut::new(begun, name);
+                    if let Some(transmit) = &self.transmit {
+                        cut.transmit(transmit);
+                    }
+                    self.cuts.push(cut);
                 }
             }
             Power::Off => {}
@@ -112,6 +120,11 @@ impl Supply {
     }
 
     pub(crate) fn transmit(&mut self, transmit: &Transmit) {
+        if *transmit == Transmit::Restored {
+            self.transmit = None;
+            return;
+        }
+        self.transmit = Some(transmit.clone());
         if self.is_off()
             && let Some(cut) = self.cuts.last_mut()
         {
@@ -150,6 +163,15 @@ impl Supply {
             return;
         }
         let fired = self.faults.entry(name.to_owned()).or_default();
+        match life {
+            FaultLife::Cleared => {
+                self.cleared.insert(name.to_owned());
+            }
+            FaultLife::Armed => {
+                self.cleared.remove(name);
+            }
+            FaultLife::Fired(_) | FaultLife::Missed(_) => {}
+        }
         match life {
             FaultLife::Armed if is_cut(name) || is_reset(name) => {
                 if !self.armed.iter().any(|armed| armed == name) {
@@ -235,6 +257,15 @@ impl Supply {
             })
         });
         cuts.chain(resets).collect()
+    }
+
+    /// Whether the server may do what is planned: not where every plan is over.
+    pub(crate) fn server_faults_in_play(&self, brief: &Brief) -> bool {
+        brief
+            .faults_planned
+            .iter()
+            .chain(self.faults.keys())
+            .any(|name| is_server_fault(name) && !self.cleared.contains(name))
     }
 
     /// Whether a planned fault of the server did not fire.

@@ -1,6 +1,7 @@
 //! What the package server saw, held against what the module said.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::brief::Brief;
 use crate::monitor::context::Context;
@@ -31,8 +32,11 @@ pub(crate) struct Delivery {
     waiting: Option<u32>,
     /// A percentage that was told before the last sample, and is decided by the next.
     held: Option<u32>,
-    delivered: u64,
+    /// The module has no more than this of the package.
+    at_most: u64,
     size: u64,
+    /// The first request asked for the rest of what an earlier command had begun.
+    goes_on: bool,
 }
 
 /// What happened at the server, to the module's percentage.
@@ -62,12 +66,19 @@ struct Assembly {
     as_declared: Option<bool>,
     /// How far into the package it reaches.
     until: u64,
+    /// All of it is of this command: a module may go on with what an earlier one had brought.
+    from_start: bool,
 }
 
 impl Delivery {
     /// Whether the package server had anything to do since the last command.
     pub(crate) fn is_idle(&self) -> bool {
         self.requests == 0
+    }
+
+    /// Whether the download goes on with what an earlier command had brought.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.goes_on
     }
 
     /// Something happened at the server. Gives what it means for the module's percentage.
@@ -87,12 +98,16 @@ impl Delivery {
                 connection,
                 from,
                 bytes,
+                sent,
                 of,
             } => {
                 if let Some(open) = self.open.get_mut(connection) {
                     open.from = *from;
                 }
-                self.acked(from.saturating_add(*bytes), *of);
+                // An acknowledgement takes its time on the way, and the module need not wait
+                // for it: what it has is bounded by what was sent.
+                let sent = sent.unwrap_or(*bytes).max(*bytes);
+                self.arrived(from.saturating_add(sent), *of);
                 self.check_size(*of, attempt, context);
                 Course::Unchanged
             }
@@ -105,9 +120,11 @@ impl Delivery {
                 ..
             } => {
                 context.ledger.relevant(&rules::MANIFEST_PACKAGE);
+                // One of an earlier command may be over only now.
+                let of_this_command = self.open.contains_key(connection);
                 let course = self.closed(*connection, *status, *acked, *declared, *honest);
                 if !honest {
-                    self.dishonest(attempt, context);
+                    self.dishonest(attempt.filter(|_| of_this_command), context);
                 }
                 course
             }
@@ -127,6 +144,9 @@ impl Delivery {
         context: &mut Context<'_>,
     ) -> Course {
         self.requests = self.requests.saturating_add(1);
+        if self.requests == 1 {
+            self.goes_on = range_from.is_some_and(|from| from > 0);
+        }
         context.ledger.relevant(&rules::NO_STRANGER);
         context.ledger.relevant(&rules::SERVER_REACHED);
         if self.open.len() < OPEN_MAX {
@@ -143,10 +163,9 @@ impl Delivery {
             || format!("the module made {requests} requests for one command"),
             format!("at most {}", crate::guide::CONNECTIONS_MAX),
         );
+        Self::check_over(attempt, context);
         let complete = self.is_complete();
-        let served_plainly = attempt.is_some_and(|attempt| attempt.stage != Stage::Steps)
-            || !context.brief.plans_server_fault();
-        if complete && served_plainly {
+        if complete && attempt.is_some_and(Attempt::is_served_honestly) {
             context.fail(
                 &rules::CONNECTIONS,
                 "the module called the server again after it had the whole package",
@@ -159,6 +178,21 @@ impl Delivery {
         }
     }
 
+    /// The module asks for something, long after it said that it is through.
+    fn check_over(attempt: Option<&Attempt>, context: &mut Context<'_>) {
+        // The server's word may come a moment after the module's.
+        let settled = |since: Duration| context.moment.at > since + context.brief.settle;
+        if let Some(over) = attempt.and_then(Attempt::download_over)
+            && settled(over)
+        {
+            context.fail(
+                &rules::CONNECTIONS,
+                "the module called the server though no download was under way",
+                "no connection after the download, nor after a refusal",
+            );
+        }
+    }
+
     /// Whether the module has the whole package, every byte right.
     fn is_complete(&self) -> bool {
         self.assembly.is_some_and(|assembly| {
@@ -166,19 +200,20 @@ impl Delivery {
         })
     }
 
-    fn acked(&mut self, delivered: u64, size: u64) {
+    /// At most so many bytes have arrived by now.
+    fn arrived(&mut self, at_most: u64, size: u64) {
         self.size = size;
-        self.delivered = delivered;
+        self.at_most = at_most;
         // A sample may have been taken a moment before the line that it follows in the log, so
         // the one after it decides: it counts at least the bytes that the module had then.
         let decided = std::mem::replace(&mut self.held, self.waiting.take());
         self.compare(decided);
     }
 
-    /// Holds a percentage against the bytes delivered by now.
+    /// Holds a percentage against the bytes that may have arrived by now.
     fn compare(&mut self, percent: Option<u32>) {
         let Some(percent) = percent else { return };
-        let Some(share) = self.delivered.saturating_mul(100).checked_div(self.size) else {
+        let Some(share) = self.at_most.saturating_mul(100).checked_div(self.size) else {
             return;
         };
         if u64::from(percent) > share + AHEAD_MAX
@@ -218,21 +253,24 @@ impl Delivery {
         let from = if status == Some(200) { 0 } else { open.from };
         if declared.is_some_and(|declared| acked >= declared) {
             // The last sample is the last word: nothing that waits may be ahead of it.
-            self.acked(from.saturating_add(acked), self.size);
+            self.arrived(from.saturating_add(acked), self.size);
         } else {
             // A connection that breaks takes the last count with it, so what was told just
             // before cannot be held against it.
             self.waiting = None;
             self.held = None;
-            self.delivered = from.saturating_add(acked);
+            self.at_most = from.saturating_add(acked);
         }
         let held = self.held.take();
         self.compare(held);
         let earlier = self.assembly.filter(|_| from > 0);
+        // What nobody asked for is missing, whatever follows it.
+        let gap = earlier.is_some_and(|earlier| from > earlier.until);
         self.assembly = Some(Assembly {
-            honest: honest && earlier.is_none_or(|earlier| earlier.honest),
+            honest: honest && !gap && earlier.is_none_or(|earlier| earlier.honest),
             as_declared: declared.map(|declared| acked >= declared),
             until: from.saturating_add(acked),
+            from_start: from == 0 || earlier.is_some_and(|earlier| earlier.from_start),
         });
         match from {
             0 => Course::BeganAnew,
@@ -259,8 +297,10 @@ impl Delivery {
     }
 
     fn dishonest(&self, attempt: Option<&Attempt>, context: &mut Context<'_>) {
-        let planned = context.brief.plans_server_fault()
-            && attempt.is_some_and(|attempt| attempt.stage == Stage::Steps);
+        let planned = match attempt {
+            Some(attempt) => !attempt.is_served_honestly(),
+            None => context.brief.plans_server_fault(),
+        };
         if !planned {
             context.invalid(
                 &rules::MANIFEST_PACKAGE,
@@ -296,9 +336,9 @@ impl Delivery {
                 ahead.is_none(),
                 || {
                     let (percent, share) = ahead.unwrap_or_default();
-                    format!("`DOWNLOADING` told {percent}% when {share}% were delivered")
+                    format!("`DOWNLOADING` told {percent}% when at most {share}% had arrived")
                 },
-                "at most the share that was delivered",
+                "at most the share that was sent",
             );
         }
         let Some(assembly) = served.assembly else {
@@ -327,6 +367,28 @@ impl Delivery {
                 exact,
                 || "a package was installed of which not every byte was right".to_owned(),
                 "`END` with an error, and no `UPDATING` before it",
+            );
+        }
+        // Where no fault was in play, `update-succeeds` says so.
+        if exact
+            && assembly.from_start
+            && assembly.as_declared == Some(true)
+            && attempt.downloaded()
+            && !attempt.is_served_honestly()
+            && attempt.package_fits(context.brief)
+        {
+            let called_damaged = match attempt.phase {
+                Phase::Ended(End::End(code)) => crate::guide::DAMAGED.contains(&code.0),
+                _ => false,
+            };
+            context.check(
+                &rules::WHOLE_PACKAGE,
+                !called_damaged,
+                || {
+                    "every byte of the package came, and the module says that it is damaged"
+                        .to_owned()
+                },
+                "`END,0`",
             );
         }
     }

@@ -2,6 +2,8 @@
 
 mod urcs;
 
+use std::time::Duration;
+
 use crate::brief::{Brief, Console, Fitness};
 use crate::command::UrlStanding;
 use crate::monitor::context::Context;
@@ -20,11 +22,15 @@ pub(crate) struct Attempt {
     pub(crate) stage: Stage,
     pub(crate) phase: Phase,
     standing: UrlStanding,
+    /// No planned fault of the server is in play.
+    served_honestly: bool,
     /// The version it began with, where that is known.
     pub(crate) version_before: Option<String>,
     accepted: bool,
     reached_100: bool,
     downloaded: bool,
+    /// When the command was refused, or the download ended.
+    over: Option<Duration>,
     /// The server was asked once more: the percentage may fall, once.
     fall_allowed: bool,
     /// Where it fell; the end of the connection tells whether that was right.
@@ -98,8 +104,15 @@ impl Default for Expected {
 }
 
 impl Attempt {
-    pub(crate) fn new(stage: Stage, standing: UrlStanding, version_before: Option<String>) -> Self {
+    /// `faults`: whether planned faults of the server are in play.
+    pub(crate) fn new(
+        stage: Stage,
+        standing: UrlStanding,
+        version_before: Option<String>,
+        faults: bool,
+    ) -> Self {
         Attempt {
+            served_honestly: stage != Stage::Steps || !faults,
             stage,
             phase: Phase::Commanded,
             standing,
@@ -107,6 +120,7 @@ impl Attempt {
             accepted: false,
             reached_100: false,
             downloaded: false,
+            over: None,
             fall_allowed: false,
             fell: None,
             started: false,
@@ -131,7 +145,8 @@ impl Attempt {
         self.accepted = true;
     }
 
-    pub(crate) fn refused(&mut self) {
+    pub(crate) fn refused(&mut self, at: Duration) {
+        self.over = Some(at);
         self.phase = Phase::Ended(End::Refused);
     }
 
@@ -290,9 +305,19 @@ impl Attempt {
         }
     }
 
+    /// Since when nothing more is to be downloaded: `HTTPEND` came, or the command was refused.
+    pub(crate) fn download_over(&self) -> Option<Duration> {
+        self.over
+    }
+
     /// Whether `HTTPEND,0` came.
     pub(crate) fn downloaded(&self) -> bool {
         self.downloaded
+    }
+
+    /// Whether a cut fell where no `END` comes any more, and none has come.
+    pub(crate) fn end_may_be_lost(&self) -> bool {
+        self.end_may_be_lost && !matches!(self.phase, Phase::Ended(End::End(_)))
     }
 
     /// Whether the scenario's steps were over before the update was.
@@ -365,13 +390,30 @@ impl Attempt {
         }
     }
 
+    /// A planned fault of the server comes into play.
+    pub(crate) fn server_will_fault(&mut self) {
+        self.served_honestly &= self.stage != Stage::Steps;
+    }
+
+    /// Whether no planned fault of the server is in play.
+    pub(crate) fn is_served_honestly(&self) -> bool {
+        self.served_honestly
+    }
+
+    /// Whether the package is the right one for the module, and undamaged.
+    pub(crate) fn package_fits(&self, brief: &Brief) -> bool {
+        self.fitness(brief) == Some(Fitness::Fits)
+    }
+
     /// Whether this update has everything it needs to succeed.
-    fn must_succeed(&self, brief: &Brief) -> bool {
-        let honest = self.stage != Stage::Steps || !brief.plans_server_fault();
-        honest
+    fn must_succeed(&self, context: &Context<'_>) -> bool {
+        // What an earlier command had brought while the server lied may be part of it.
+        let mixed = context.goes_on && context.brief.plans_server_fault();
+        self.served_honestly
+            && !mixed
             && !self.disturbed
             && self.standing == UrlStanding::Lawful
-            && self.fitness(brief) == Some(Fitness::Fits)
+            && self.package_fits(context.brief)
     }
 
     fn fitness(&self, brief: &Brief) -> Option<Fitness> {

@@ -138,8 +138,12 @@ fn server_deed(event: &ServerEvent) -> String {
             connection,
             from,
             bytes,
+            sent,
             of,
-        } => format!("server acked {connection} {from} {bytes} {of}"),
+        } => {
+            let sent = sent.map_or_else(String::new, |sent| format!(" {sent}"));
+            format!("server acked {connection} {from} {bytes} {of}{sent}")
+        }
         ServerEvent::Closed {
             connection,
             status,
@@ -247,12 +251,19 @@ fn parse_server_deed(kind: &str, rest: &str) -> Option<ServerEvent> {
             method: unflat(first)?,
             range_from: dash_or(second)?,
         },
-        "acked" => ServerEvent::Acked {
-            connection,
-            from: first.parse().ok()?,
-            bytes: second.parse().ok()?,
-            of: rest.parse().ok()?,
-        },
+        "acked" => {
+            let (of, sent) = split_word(rest);
+            ServerEvent::Acked {
+                connection,
+                from: first.parse().ok()?,
+                bytes: second.parse().ok()?,
+                sent: match sent {
+                    "" => None,
+                    sent => Some(sent.parse().ok()?),
+                },
+                of: of.parse().ok()?,
+            }
+        }
         "closed" => {
             let (declared, rest) = split_word(rest);
             let (honest, how) = split_word(rest);

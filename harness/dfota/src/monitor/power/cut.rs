@@ -22,7 +22,10 @@ pub(super) struct Cut {
     /// What came with the power back is no boot text: a module that prints a banner says that
     /// first.
     without_banner: bool,
-    /// A line that came with the power back and before the boot: one of the life before.
+    /// A banner came with the power back.
+    banner: bool,
+    /// A line that came with the power back and before the banner: one of the life before, that
+    /// something on the way had kept.
     stale: Option<String>,
     report: CutReport,
 }
@@ -59,6 +62,7 @@ impl Cut {
             missed: None,
             late_byte: None,
             without_banner: false,
+            banner: false,
             stale: None,
             report: CutReport {
                 commanded: begun.at,
@@ -121,10 +125,21 @@ impl Cut {
         percent: Option<u32>,
     ) {
         self.report.silent_until.get_or_insert(at);
-        if self.report.afterwards != Afterwards::Nothing {
+        if self.banner {
             return;
         }
         let text = || crate::transcript::escape(bytes);
+        match message {
+            Message::BootText(_) => self.banner = true,
+            Message::Unrecognised => {}
+            _ if ending == Ending::Whole => {
+                self.stale.get_or_insert_with(text);
+            }
+            _ => {}
+        }
+        if self.report.afterwards != Afterwards::Nothing {
+            return;
+        }
         let (afterwards, without_banner) = match message {
             Message::BootText(_) | Message::Urc(Urc::Rdy) => (Afterwards::Boot(text()), false),
             Message::Urc(Urc::Cfun(_) | Urc::Fota(FotaUrc::Start | FotaUrc::End(_))) => {
@@ -138,10 +153,6 @@ impl Cut {
             }
             Message::Urc(Urc::Fota(_)) => (Afterwards::Continuation(text()), false),
             Message::FinalResult(FinalResult::Ok) => (Afterwards::Answer, false),
-            Message::Urc(_) if ending == Ending::Whole => {
-                self.stale.get_or_insert_with(text);
-                return;
-            }
             _ => return,
         };
         self.report.afterwards = afterwards;
@@ -153,9 +164,11 @@ impl Cut {
         if let Some(missed) = &self.missed {
             return Some(format!("it came too late: {missed}"));
         }
-        let off = self.doubt_that_it_was_off(usual.settle);
-        if off.is_some() || self.stage != Stage::Steps {
-            return off;
+        let doubt = self
+            .doubt_that_it_was_off(usual.settle)
+            .or_else(|| self.doubt_of_what_came_first(usual));
+        if doubt.is_some() || self.stage != Stage::Steps {
+            return doubt;
         }
         if self.report.on_again.is_none() {
             return Some("the power never came back, so no boot was seen".to_owned());
@@ -167,8 +180,7 @@ impl Cut {
         if self.report.read_back == ReadBack::Differs {
             return Some("the supply's line reads back as on".to_owned());
         }
-        let rail_up = self.report.rail.is_some_and(|rail| rail.down_at.is_none());
-        if rail_up && self.stage == Stage::Steps {
+        if self.report.rail.is_some_and(|rail| rail.down_at.is_none()) {
             return Some("the rail was sensed to be up".to_owned());
         }
         let late = self.late_byte?;
@@ -179,6 +191,13 @@ impl Cut {
         ))
     }
 
+    fn doubt_of_what_came_first(&self, usual: Usual) -> Option<String> {
+        let line = self.stale.as_ref()?;
+        (self.banner && usual.banners_are_seen).then(|| {
+            format!("`{line}` came with the power back before the boot: it is of the life before")
+        })
+    }
+
     fn doubt_that_it_began_anew(&self, usual: Usual) -> Option<String> {
         match &self.report.afterwards {
             Afterwards::Continuation(line) => Some(format!(
@@ -187,9 +206,6 @@ impl Cut {
             Afterwards::Boot(line) if self.without_banner && usual.banners_are_seen => Some(
                 format!("`{line}` came with the power back before any boot banner: it may be of the life before"),
             ),
-            Afterwards::Boot(_) if usual.banners_are_seen => self.stale.as_ref().map(|line| {
-                format!("`{line}` came with the power back before the boot: it is of the life before")
-            }),
             Afterwards::Answer if self.name.is_some() && usual.boots_are_seen => Some(
                 "the module answered with the power back, and no boot was seen as at others"
                     .to_owned(),

@@ -117,6 +117,7 @@ impl Attempt {
             || format!("`HTTPEND,{}` came", code.0),
             "0, 12, 13 or 20 (§5 table 1)",
         );
+        self.over = Some(context.moment.at);
         if self.is_https() {
             context.ledger.outcome(outcomes::NOTE_2);
             context.check(
@@ -143,7 +144,7 @@ impl Attempt {
     }
 
     fn download_failed(&mut self, code: HttpErr, context: &mut Context<'_>) {
-        if !self.must_succeed(context.brief) {
+        if !self.must_succeed(context) {
             return;
         }
         // Where the server was reached before from this bench, a failure without a request is
@@ -346,8 +347,7 @@ impl Attempt {
 
     fn check_code(&self, code: FotaErr, context: &mut Context<'_>) {
         let fitness = self.fitness(context.brief);
-        let damaged = fitness == Some(Fitness::Damaged)
-            || (self.stage == Stage::Steps && context.brief.plans_server_fault());
+        let damaged = fitness == Some(Fitness::Damaged) || !self.served_honestly;
         let known = guide::has_fota_err(code.0) || (damaged && guide::DAMAGED.contains(&code.0));
         context.check(
             &rules::KNOWN_CODES,
@@ -374,7 +374,7 @@ impl Attempt {
                 || format!("a damaged package ended with `END,{}`", code.0),
                 "`END,254` or `END,255` (252 and 253 are known of real firmware)",
             ),
-            Some(Fitness::Fits) if self.must_succeed(context.brief) => {
+            Some(Fitness::Fits) if self.must_succeed(context) => {
                 if code.0 == 0 {
                     context.ledger.relevant(&rules::UPDATE_SUCCEEDS);
                 } else {
