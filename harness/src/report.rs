@@ -1,5 +1,6 @@
 //! What a finished case and a finished run say: `verdict.json`, `run.json`, and text for people.
 
+pub mod cuts;
 pub mod document;
 pub mod progress;
 pub mod text;

@@ -291,6 +291,9 @@ impl Run {
     /// Why this bench cannot do a case, if it cannot.
     fn why_skipped(&self, rig: &Rig, case: &Case) -> Option<String> {
         let needs = case.needs();
+        if needs.pwrkey && rig.pwrkey.is_none() {
+            return Some("this rig has no PWRKEY: it is tied, and VBAT alone boots".to_owned());
+        }
         if needs.reset && rig.reset.is_none() {
             return Some("this rig has no RESET_N".to_owned());
         }

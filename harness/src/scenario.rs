@@ -117,6 +117,8 @@ impl Scenario {
 pub struct Needs {
     /// A package server that the module can reach.
     pub server: bool,
+    /// A PWRKEY line: a pulse on it is asked for, or that VBAT alone boots nothing.
+    pub pwrkey: bool,
     /// A RESET_N line.
     pub reset: bool,
     /// Leave to cut the supply while the module may be writing its flash: it can be lost.
@@ -147,9 +149,13 @@ impl Case {
                     update_under_way |= expectation.shows_an_update_under_way();
                 }
                 Statement::Pulse { pin, .. } => {
+                    needs.pwrkey |= *pin == Pin::Pwrkey;
                     needs.reset |= *pin == Pin::ResetN;
-                    needs.cut_while_updating |= *pin == Pin::ResetN && update_under_way;
+                    // PWRKEY does nothing to a module that runs, says the manual; a module that
+                    // thinks otherwise can be lost by it.
+                    needs.cut_while_updating |= update_under_way;
                 }
+                Statement::Power(PowerStep::Vbat) => needs.pwrkey = true,
                 Statement::Power(PowerStep::Cut { .. } | PowerStep::Off) => {
                     needs.cut_while_updating |= update_under_way;
                 }
@@ -165,13 +171,17 @@ impl Case {
         self.end.firmware != EndFirmware::Either
     }
 
-    /// The names of the faults that must be proved: `cut-1`, `cut-2`, … in the order of the
-    /// steps, then `server-1`, … in the order of the file.
+    /// The names of the faults that must be proved: `cut-1`, `cut-2`, … and `reset-1`, … in the
+    /// order of the steps, then `server-1`, … in the order of the file. A pulse of PWRKEY is none:
+    /// it does nothing that could be proved.
     pub fn planned_faults(&self) -> Vec<String> {
-        let cuts = self
-            .steps
-            .iter()
-            .filter(|step| matches!(step.statement, Statement::Power(PowerStep::Cut { .. })));
+        let count = |wanted: fn(&Statement) -> bool| {
+            let steps = self.steps.iter();
+            steps.filter(|step| wanted(&step.statement)).count()
+        };
+        let cuts = count(|step| matches!(step, Statement::Power(PowerStep::Cut { .. })));
+        let resets =
+            count(|step| matches!(step, Statement::Pulse { pin, .. } if *pin == Pin::ResetN));
         let served = self.steps.iter().filter_map(|step| match &step.statement {
             Statement::Serve(serving) => Some(serving),
             _ => None,
@@ -183,10 +193,9 @@ impl Case {
                 Serving::Honestly | Serving::Nothing => &[],
             })
             .map(|plan| plan.name.clone());
-        (1..=cuts.count())
-            .map(|n| format!("cut-{n}"))
-            .chain(plans)
-            .collect()
+        let cuts = (1..=cuts).map(|n| format!("cut-{n}"));
+        let resets = (1..=resets).map(|n| format!("reset-{n}"));
+        cuts.chain(resets).chain(plans).collect()
     }
 }
 

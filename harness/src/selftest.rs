@@ -211,6 +211,8 @@ pub fn problem(expected: &Expected, told: &[&Told]) -> Option<String> {
                 Some(format!("it survives ({})", said()))
             }
         }
+        ComesTo::Error(rule) => (!came(Verdict::Error, rule.id))
+            .then(|| format!("`error` by `{}` was declared ({})", rule.id, said())),
         ComesTo::Invalid(rule) => {
             if let Some(lie) = told
                 .iter()

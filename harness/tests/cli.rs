@@ -1,5 +1,6 @@
 //! `hil` as a person and a script see it: whole messages and exit codes.
 
+mod power;
 mod process;
 
 use std::net::TcpListener;

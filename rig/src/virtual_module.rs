@@ -21,6 +21,7 @@ pub mod flash;
 mod http;
 pub mod in_process;
 mod layout;
+mod lies;
 mod link;
 pub mod manner;
 pub mod module;

@@ -2,110 +2,23 @@
 //!
 //! Waits are for something, each with a deadline; how long anything took is never asked.
 
+mod tty;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rig::delta::{self, IMAGE_LEN};
-use rig::virtual_module::{Defect, FlashStore, Lines, Rate, Settings, VirtualModule};
-use serialport::{SerialPort, TTYPort};
+use rig::virtual_module::{FlashStore, Rate, Settings, VirtualModule};
+use serialport::SerialPort;
+use tty::{Bench, DEADLINE};
 
 const A: &str = "BC26NBR01A01";
 const B: &str = "BC26NBR01A02";
-const DEADLINE: Duration = Duration::from_secs(20);
 
 fn firmware(version: &str) -> Vec<u8> {
     delta::image(version, 26, IMAGE_LEN)
-}
-
-struct Bench {
-    // Dropped before the module, as a host leaves before the bench is switched off.
-    console: TTYPort,
-    lines: Lines,
-    heard: Vec<u8>,
-    module: VirtualModule,
-}
-
-impl Bench {
-    fn new(console: Rate) -> Self {
-        Self::with(Settings {
-            console,
-            speed: 100,
-            ..Settings::default()
-        })
-    }
-
-    fn with(settings: Settings) -> Self {
-        let module = VirtualModule::start(settings).unwrap();
-        let console = serialport::new(module.console_path().to_str().unwrap(), 115_200)
-            .timeout(Duration::from_millis(10))
-            .open_native()
-            .unwrap();
-        Self {
-            console,
-            lines: module.lines(),
-            heard: Vec::new(),
-            module,
-        }
-    }
-
-    fn power_on(&mut self) {
-        self.lines.set_vbat(true);
-        self.lines.set_pwrkey(true);
-        self.wait_for("Leaving the BROM");
-        self.lines.set_pwrkey(false);
-    }
-
-    fn send(&mut self, bytes: &str) {
-        self.console.write_all(bytes.as_bytes()).unwrap();
-    }
-
-    /// Reads on until `text` has come; what came before it, and it, is taken away.
-    fn wait_for(&mut self, text: &str) {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            let found = self
-                .heard
-                .windows(text.len())
-                .position(|window| window == text.as_bytes());
-            if let Some(at) = found {
-                self.heard.drain(..at + text.len());
-                return;
-            }
-            let heard = String::from_utf8_lossy(&self.heard);
-            assert!(Instant::now() < deadline, "no `{text}` in `{heard}`");
-            self.read();
-        }
-    }
-
-    /// Asks until it is answered, as a host does with a module that has to learn the rate.
-    fn synchronise(&mut self) {
-        let deadline = Instant::now() + DEADLINE;
-        while !self.heard.windows(4).any(|window| window == b"OK\r\n") {
-            assert!(Instant::now() < deadline, "no OK in {:?}", self.heard);
-            self.send("AT\r");
-            self.read();
-        }
-        // The answers to the commands before the last.
-        while self.read() > 0 {}
-        self.heard.clear();
-    }
-
-    /// Reads once; the console waits ten milliseconds, a second of this module's time.
-    fn read(&mut self) -> usize {
-        let mut buffer = [0; 1024];
-        match self.console.read(&mut buffer) {
-            Ok(len) => {
-                self.heard.extend_from_slice(&buffer[..len]);
-                len
-            }
-            Err(error) => {
-                assert_eq!(error.kind(), std::io::ErrorKind::TimedOut, "{error}");
-                0
-            }
-        }
-    }
 }
 
 /// Serves `package` to one connection, and gives its URL.
@@ -358,55 +271,4 @@ fn a_closed_port_is_a_failed_download_by_address_and_by_name() {
         bench.send(&format!("AT+QFOTADL=\"http://{host}:{port}/p.bin\"\r"));
         bench.wait_for("\"HTTPEND\",12\r\n");
     }
-}
-
-fn lying(defect: Defect) -> Bench {
-    let mut bench = Bench::with(Settings {
-        console: Rate::Fixed(115_200),
-        defects: vec![defect],
-        speed: 100,
-        ..Settings::default()
-    });
-    bench.power_on();
-    bench.wait_for("+CFUN: 1\r\n");
-    bench
-}
-
-#[test]
-fn a_rig_that_cannot_cut_leaves_the_module_alive() {
-    for (defect, reads_back) in [(Defect::H01, true), (Defect::H03, false)] {
-        let mut bench = lying(defect);
-        bench.lines.set_vbat(false);
-        bench.send("AT\r");
-        bench.wait_for("\r\nOK\r\n");
-        assert_eq!(bench.lines.vbat(), reads_back, "{defect}");
-        assert!(bench.lines.vdd_ext());
-    }
-}
-
-#[test]
-fn a_rig_that_cuts_late_cuts_after_all() {
-    let mut bench = lying(Defect::H04);
-    bench.lines.set_vbat(false);
-    bench.send("AT\r");
-    bench.wait_for("\r\nOK\r\n");
-    let deadline = Instant::now() + DEADLINE;
-    while bench.lines.vdd_ext() {
-        assert!(Instant::now() < deadline, "it is never cut");
-        thread::yield_now();
-    }
-}
-
-#[test]
-fn a_console_that_drops_bytes_drops_some() {
-    let mut bench = lying(Defect::H07);
-    let line = "AT+IPR=?;+IPR=?\r";
-    bench.send(line);
-    bench.wait_for("\r\nOK\r");
-    let whole = "\r\n+IPR: (4800,9600,115200),(0,110,300,1200,2400,4800,9600,19200,38400,57600,115200,230400,460800,921600)\r\n";
-    // Each of the two answers is longer than the distance between two lost bytes.
-    bench.send(line);
-    while bench.read() > 0 {}
-    let heard = String::from_utf8_lossy(&bench.heard).into_owned();
-    assert!(!heard.is_empty() && !heard.contains(whole), "{heard}");
 }

@@ -70,6 +70,7 @@ fn try_list(arguments: &Arguments) -> Result<String, Failure> {
 fn needs(needs: Needs, cases: usize) -> String {
     let wants: Vec<&str> = [
         (needs.server, "a package server"),
+        (needs.pwrkey, "PWRKEY"),
         (needs.reset, "RESET_N"),
         (needs.cut_while_updating, "leave to cut while updating"),
         (needs.virtual_module, "the virtual module"),

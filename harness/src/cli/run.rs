@@ -18,6 +18,7 @@ use crate::exit_code::ExitCode;
 use crate::guardian::Guard;
 use crate::interrupt::{Interrupt, Urgency};
 use crate::packages::Packages;
+use crate::report::cuts::reactions;
 use crate::report::document::{RigDocument, RunDocument, VerdictDocument, counts};
 use crate::report::progress::Progress;
 use crate::report::{Finished, text};
@@ -231,6 +232,7 @@ fn document(
             .map(|(verdict, cases)| (verdict.word().to_owned(), cases))
             .collect(),
         cases: finished.iter().map(VerdictDocument::from).collect(),
+        reactions: reactions(finished),
         coverage: coverage::table(cases, finished),
         rules,
     }

@@ -8,6 +8,7 @@ use dfota::verdict::{Judgement, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::Finished;
+use super::cuts::{CutDocument, Reactions};
 use crate::coverage::Coverage;
 use crate::doctor::kept::Known;
 use crate::evidence;
@@ -75,6 +76,8 @@ pub struct FaultDocument {
     pub planned: bool,
     pub fired: bool,
     pub proof: String,
+    /// Of a cut of the supply: its proof as data.
+    pub cut: Option<CutDocument>,
 }
 
 /// The versions before and after.
@@ -101,6 +104,8 @@ pub struct RunDocument {
     pub evidence: String,
     pub counts: BTreeMap<String, usize>,
     pub cases: Vec<VerdictDocument>,
+    /// How quick the cuts were; `null` where no cut answered to a message.
+    pub reactions: Option<Reactions>,
     /// The guide's outcomes: which cases asked for each and which observed it, or why none did.
     pub coverage: Coverage,
     /// How often each rule was relevant, over all cases.
@@ -160,6 +165,7 @@ impl From<&Finished> for VerdictDocument {
                         planned: fault.planned,
                         fired: fault.fired,
                         proof: fault.proof.clone(),
+                        cut: fault.cut.as_ref().map(CutDocument::from),
                     })
                     .collect()
             }),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use dfota::verdict::Verdict;
 
+use super::cuts::reactions;
 use super::document::counts;
 use super::{Finished, reproduce};
 use crate::home::as_seen_from_here;
@@ -88,6 +89,9 @@ pub fn run(finished: &[Finished], selected: usize, evidence: &Path, seed: u64) -
     let mut text = format!("{} cases: {}", finished.len(), counted.join(", "));
     if finished.len() < selected {
         let _ = write!(text, "; {} not begun", selected - finished.len());
+    }
+    if let Some(reactions) = reactions(finished) {
+        let _ = write!(text, "\n{reactions}");
     }
     let _ = write!(
         text,

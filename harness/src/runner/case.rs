@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use dfota::monitor::Phase;
-use dfota::timeline::{Event, FaultLife, Purpose, Stage};
+use dfota::timeline::{Event, FaultLife, Pin, Purpose, Stage};
 use rig::config::ModuleFacts;
 
 use super::depot::Depot;
@@ -181,13 +181,14 @@ pub(super) fn answers_at_some_rate(session: &mut Session<'_>) -> Result<bool, St
 }
 
 fn answers(session: &mut Session<'_>) -> Result<bool, Stop> {
-    let within = session.deadline(FORCED_UPDATE_WITHIN);
-    let answers = session.ready(within)? == Awaited::Came;
+    let from = session.now();
+    let answers = session.ready_unless_silent(FORCED_UPDATE_WITHIN)? == Awaited::Came;
     if !answers {
         session.check_alive()?;
+        let waited = session.now().saturating_sub(from).as_secs();
         session.happened(Event::Unmet {
             expectation: "an answer to `AT`".to_owned(),
-            why: format!("none within {within:?}"),
+            why: format!("none within {waited} s"),
         })?;
     }
     Ok(answers)
@@ -302,6 +303,7 @@ fn steps(session: &mut Session<'_>, around: &Around<'_>) -> Result<(), Stop> {
         offered: None,
         armed: names(&around.case.serving),
         cuts: 0,
+        resets: 0,
         begun: None,
     };
     if let Some(package) = around.package {
@@ -362,6 +364,7 @@ struct Steps {
     /// The server's plans that are in play.
     armed: Vec<String>,
     cuts: usize,
+    resets: usize,
     /// The act of the step at this index was done the moment the step before was met.
     begun: Option<usize>,
 }
@@ -380,10 +383,7 @@ impl Steps {
         match &step.statement {
             Statement::Power(power) => self.power(session, *power, begun)?,
             Statement::Pulse { pin, width } => {
-                if !begun {
-                    session.set_pin(*pin, true)?;
-                }
-                session.release_after(*pin, *width)?;
+                self.pulse(session, *pin, *width, begun)?;
             }
             Statement::Send { text, answer } => {
                 if !begun {
@@ -423,6 +423,33 @@ impl Steps {
             Statement::Serve(serving) => self.serve(session, around, serving)?,
         }
         Ok(true)
+    }
+
+    /// A pulse. A reset is a fault, which must be proved: a line that leads nowhere resets nothing.
+    fn pulse(
+        &mut self,
+        session: &mut Session<'_>,
+        pin: Pin,
+        width: Option<Duration>,
+        begun: bool,
+    ) -> Result<(), Stop> {
+        let fault = (pin == Pin::ResetN).then(|| {
+            self.resets += 1;
+            format!("reset-{}", self.resets)
+        });
+        if !begun {
+            if let Some(name) = fault.clone() {
+                let life = FaultLife::Armed;
+                session.happened(Event::Fault { name, life })?;
+            }
+            session.set_pin(pin, true)?;
+        }
+        session.release_after(pin, width)?;
+        let Some(name) = fault else {
+            return Ok(());
+        };
+        let life = FaultLife::Fired("RESET_N asserted and released".to_owned());
+        session.happened(Event::Fault { name, life })
     }
 
     fn power(
@@ -560,7 +587,15 @@ impl Steps {
                 })?;
                 Some(Act::Cut)
             }
-            Statement::Pulse { pin, .. } => Some(Act::Assert(*pin)),
+            Statement::Pulse { pin, .. } => {
+                if *pin == Pin::ResetN {
+                    session.happened(Event::Fault {
+                        name: format!("reset-{}", self.resets + 1),
+                        life: FaultLife::Armed,
+                    })?;
+                }
+                Some(Act::Assert(*pin))
+            }
             // A command must not overtake the final result code of the one before it.
             Statement::Send { text, .. } if !answers_a_command => {
                 Some(Act::Send(self.fill(around, text)?))

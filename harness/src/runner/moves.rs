@@ -6,6 +6,7 @@ use std::time::Duration;
 use dfota::message::Message;
 use dfota::monitor::Phase;
 use dfota::timeline::{Event, Pin, Power, Purpose};
+use dfota::transcript::escape;
 
 use super::session::{Awaited, Session, Stop};
 use crate::scenario::{self, Expectation, Number, Pattern};
@@ -25,6 +26,12 @@ const PACE_FLOOR: Duration = Duration::from_millis(2);
 const DEADLINE_FLOOR: Duration = Duration::from_secs(3);
 /// How long a module may be busy with a forced update before it answers.
 pub(super) const FORCED_UPDATE_WITHIN: Duration = Duration::from_secs(20 * 60);
+/// How long a module may say nothing at all while it is busy with an update: longer than from one
+/// percentage to the next, also of bootloaders that begin at 20 % of an update of 20 minutes. One
+/// that has been silent for longer is dead.
+const SILENT_AT_MOST: Duration = Duration::from_secs(5 * 60);
+/// How often it is looked whether the module has started anew meanwhile.
+const BOOT_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a command other than `AT+QFOTADL` may take to answer.
 const PROBE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a module may look for a network after it has started.
@@ -124,6 +131,10 @@ impl Session<'_> {
             self.take_transmit()?;
         }
         self.pass(until.saturating_sub(self.now()))?;
+        if pin == Pin::Pwrkey {
+            // A line that takes the supply of a module, instead of its PWRKEY, shows now.
+            self.sense()?;
+        }
         self.set_pin(pin, false)
     }
 
@@ -155,6 +166,20 @@ impl Session<'_> {
             }
         }
         Ok(Awaited::Overdue)
+    }
+
+    /// Asks `AT` until the module answers, at most `within` of its time, and no longer than it can
+    /// be lawfully silent.
+    pub(super) fn ready_unless_silent(&mut self, within: Duration) -> Result<Awaited, Stop> {
+        let until = self.now() + self.deadline(within);
+        loop {
+            let heard = self.bytes_heard();
+            let left = until.saturating_sub(self.now());
+            let came = self.ready(left.min(self.deadline(SILENT_AT_MOST)))?;
+            if came == Awaited::Came || self.bytes_heard() == heard || self.now() >= until {
+                return Ok(came);
+            }
+        }
     }
 
     /// Whether the module has said nothing since its supply was switched on.
@@ -252,6 +277,35 @@ impl Session<'_> {
         }
     }
 
+    /// Waits for a message of a download. A module that starts anew has lost its download, so
+    /// after a boot no more is waited for than it takes to see that nothing else came.
+    fn await_unless_it_boots(
+        &mut self,
+        expectation: &Expectation,
+        within: Duration,
+    ) -> Result<Awaited, Stop> {
+        let boot = answer(vec![Pattern::Boot], "boot");
+        let until = self.now() + within;
+        let from = self.timeline().len();
+        loop {
+            let left = until.saturating_sub(self.now());
+            let turn = self.deadline(BOOT_SHOWS_WITHIN);
+            let awaited = self.await_message(expectation, left.min(turn), None)?;
+            if awaited != Awaited::Overdue || self.now() >= until {
+                return Ok(awaited);
+            }
+            let heard = self.timeline()[from..]
+                .iter()
+                .find_map(|entry| match &entry.event {
+                    Event::Received { line, message } if boot.met_by(message, None) => Some(line),
+                    _ => None,
+                });
+            if let Some(line) = heard {
+                return Ok(Awaited::RuledOut(escape(&line.bytes)));
+            }
+        }
+    }
+
     /// One update from a module that is ready, with whatever the server offers at `url`.
     pub(super) fn update_honestly(&mut self, url: &str) -> Result<Honest, Stop> {
         self.forget_the_past();
@@ -265,7 +319,7 @@ impl Session<'_> {
         ];
         for (expectation, within) in steps {
             let within = self.deadline(within);
-            match self.await_message(&expectation, within, None)? {
+            match self.await_unless_it_boots(&expectation, within)? {
                 Awaited::Came => {}
                 Awaited::RuledOut(what) => {
                     return Ok(Honest::Failed(format!(
@@ -286,16 +340,24 @@ impl Session<'_> {
         // On autobaud the END waits for a rate that it never sees, so the boot after the
         // update is asked for its rate once it has been silent for a while.
         let from = self.timeline().len();
-        self.await_phase(within, from, |phase| {
-            matches!(phase, Phase::Ended(_) | Phase::Restarting)
-        })?;
+        loop {
+            let heard = self.bytes_heard();
+            let left = until.saturating_sub(self.now());
+            let patience = left.min(self.deadline(SILENT_AT_MOST));
+            let awaited = self.await_phase(patience, from, |phase| {
+                matches!(phase, Phase::Ended(_) | Phase::Restarting)
+            })?;
+            if awaited == Awaited::Came || self.bytes_heard() == heard || self.now() >= until {
+                break;
+            }
+        }
         let left = until.saturating_sub(self.now());
         let end = answer(vec![Pattern::End(Number::Any)], "FOTA END");
         let patience = self.pace(Duration::from_secs(10)).max(DEADLINE_FLOOR);
         if !matches!(self.monitor().phase(), Phase::Ended(_)) {
             self.await_message(&end, left.min(patience), None)?;
         }
-        if self.ready(left)? == Awaited::Came {
+        if self.ready_unless_silent(FORCED_UPDATE_WITHIN)? == Awaited::Came {
             Ok(Honest::Over)
         } else {
             Ok(Honest::Failed("the module does not answer".to_owned()))

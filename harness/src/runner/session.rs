@@ -252,6 +252,11 @@ impl<'a> Session<'a> {
         self.standing.supply != Supply::Off
     }
 
+    /// How many bytes the module has said in this case.
+    pub(super) fn bytes_heard(&self) -> usize {
+        self.bytes_read
+    }
+
     /// Whether the module has said a byte in this case.
     pub(super) fn has_heard(&self) -> bool {
         self.bytes_read > 0

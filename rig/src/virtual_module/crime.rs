@@ -119,14 +119,24 @@ defects! {
     M93 "`UPDATING` comes before the restart that leads to it"
     M94 "`AT+QFOTADL` has two final result codes"
     M95 "after an update the version is neither the old one nor the new one"
+    M96 "`ATI` tells the version that it told first, in whatever command line"
+    M98 "it says things that nobody understands after an `OK`"
+    M99 "a pulse of PWRKEY restarts it while it runs"
     // The rig.
     H01 "the relay is stuck on: VBAT is never cut, and reads back as connected"
-    H03 "the module is fed through its UART: it lives on without VBAT"
+    H03 "the module is fed through a pin that nobody lets go of: it lives on without VBAT"
     H04 "VBAT is cut three seconds late"
     H07 "the console drops bytes"
     H10 "the answer to `ATI` comes from a cache"
     H14 "the module has the next firmware already"
     H15 "it is another module: its IMEI is another"
+    H16 "the module is fed through its UART: it lives on without VBAT while our line is driven"
+    H17 "capacitors hold the module: it lives on for minutes without VBAT"
+    H18 "the adapter holds back the last line before a cut until the power is back"
+    H19 "RESET_N leads nowhere"
+    H20 "PWRKEY's line takes the supply of a module that is on"
+    H21 "the module has the result of an earlier update to report"
+    H22 "the console is pulled while the module updates"
 }
 
 /// What a defective module remembers outside of its flash, over any loss of power. A healthy

@@ -11,7 +11,7 @@ use super::board::{Board, Event, Make, Output};
 use super::bootloader::{self, Boot, Bootloader};
 use super::download::Loss;
 use super::flash::Flash;
-use super::layout::{Layout, Saved};
+use super::layout::{Control, Layout, Saved};
 use super::voice::{self, BOOT_RATE};
 use super::{Defect, Rate, Settings, crime};
 
@@ -75,6 +75,12 @@ impl Module {
         }
         for operation in layout.save(&flash, &Saved::factory(settings.console)) {
             flash.perform(&operation);
+        }
+        if settings.defects.contains(&Defect::H21) {
+            let err = voice::FOTA_UPGRADED;
+            for operation in layout.replace_control(Control::Status { err }) {
+                flash.perform(&operation);
+            }
         }
         Self::with_flash(settings, flash)
     }
@@ -191,6 +197,9 @@ impl Module {
         }
         if asserted {
             self.press_pwrkey(Duration::ZERO);
+            if self.board.has(Defect::M99) && self.is_on() {
+                self.board.after(PWRKEY, Event::Restart);
+            }
         } else if matches!(self.state, State::Off) {
             self.board.cancel(Event::RailUp);
             self.board.cancel(Event::SwitchOn);
@@ -217,6 +226,11 @@ impl Module {
             State::Off => {}
             _ => self.board.set_vdd_ext(true),
         }
+    }
+
+    /// Whether it is switched on.
+    pub fn is_on(&self) -> bool {
+        !matches!(self.state, State::Off)
     }
 
     /// Bytes from the host arrive, now, sent at the rate that the host's UART is set to.

@@ -21,6 +21,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::board::Output;
 use super::flash::Flash;
+use super::lies::Lies;
 use super::link::{Link, News};
 use super::module::{Module, Network};
 use super::pty::Pty;
@@ -317,50 +318,6 @@ struct Shifter {
     to_host: bool,
 }
 
-/// How the rig around the module lies.
-#[derive(Debug)]
-struct Lies {
-    /// VBAT is never cut.
-    powered_for_ever: bool,
-    /// VBAT is cut so much late, in the module's time.
-    cuts_late_by: Option<Duration>,
-    /// When it is to be cut, in the module's time.
-    late_cut: Option<Duration>,
-    /// Of so many bytes the console drops one.
-    drops_one_in: Option<usize>,
-    bytes: usize,
-}
-
-impl Lies {
-    /// How late a late cut is. A relay does not live faster with the module.
-    const LATE: Duration = Duration::from_secs(3);
-
-    fn new(defects: &[Defect], speed: u32) -> Self {
-        let has = |defect| defects.contains(&defect);
-        Self {
-            powered_for_ever: has(Defect::H01) || has(Defect::H03),
-            cuts_late_by: has(Defect::H04).then_some(Self::LATE * speed),
-            late_cut: None,
-            drops_one_in: has(Defect::H07).then_some(97),
-            bytes: 0,
-        }
-    }
-
-    /// What the host gets of these bytes.
-    fn on_the_console(&mut self, bytes: Vec<u8>) -> Vec<u8> {
-        let Some(every) = self.drops_one_in else {
-            return bytes;
-        };
-        bytes
-            .into_iter()
-            .filter(|_| {
-                self.bytes += 1;
-                !self.bytes.is_multiple_of(every)
-            })
-            .collect()
-    }
-}
-
 impl Life {
     fn live(&mut self) -> io::Result<()> {
         let mut buffer = [0; 4096];
@@ -386,8 +343,13 @@ impl Life {
         let heard = self.pty.read(buffer)?;
         if !heard.is_empty() && self.shifter.to_module {
             let rate = self.pty.host_rate()?;
-            self.module.idle(now);
-            self.module.hear(heard, rate);
+            match self.lies.answer(heard) {
+                Some(answer) => self.pty.write(&answer)?,
+                None => {
+                    self.module.idle(now);
+                    self.module.hear(heard, rate);
+                }
+            }
         }
         self.pty.write_backlog()?;
         if let Some(news) = self.link.poll(self.module.appetite(), buffer) {
@@ -415,30 +377,49 @@ impl Life {
         for (stamp, line, level) in changes {
             let at = self.clock.at(stamp);
             self.live_through(at)?;
-            match (line, level) {
-                (Line::Pwrkey, _) => self.module.set_pwrkey(level),
-                (Line::Reset, _) => self.module.set_reset(level),
-                (Line::ToModule, _) => self.shifter.to_module = level,
-                (Line::ToHost, _) => self.shifter.to_host = level,
-                (Line::Vbat, true) => {
-                    self.lies.late_cut = None;
-                    self.module.set_vbat(true);
-                }
-                (Line::Vbat, false) if self.lies.powered_for_ever => {}
-                (Line::Vbat, false) => match self.lies.cuts_late_by {
-                    Some(late) => self.lies.late_cut = Some(at + late),
-                    None => self.cut_power()?,
-                },
-            }
+            self.follow(line, level, at)?;
         }
-        if let Some(at) = self.lies.late_cut
-            && at <= self.clock.at(now)
-        {
+        if let Some(at) = self.lies.late_cut_by(self.clock.at(now)) {
             self.live_through(at)?;
-            self.lies.late_cut = None;
             self.cut_power()?;
         }
         Ok(now)
+    }
+
+    fn follow(&mut self, line: Line, level: bool, at: Duration) -> io::Result<()> {
+        match (line, level) {
+            (Line::ToModule, _) => {
+                self.shifter.to_module = level;
+                if !level && self.lies.feeding_ends() {
+                    self.cut_power()?;
+                }
+            }
+            (Line::ToHost, _) => self.shifter.to_host = level,
+            (Line::Pwrkey, _) if self.lies.pwrkey_is_supply && level && self.module.is_on() => {
+                self.cut_power()?;
+                self.lies.pwrkey_holds_supply = true;
+            }
+            (Line::Pwrkey, false) if self.lies.pwrkey_holds_supply => {
+                self.lies.pwrkey_holds_supply = false;
+                self.module.set_vbat(true);
+            }
+            (Line::Pwrkey, _) => self.module.set_pwrkey(level),
+            (Line::Reset, _) if self.lies.reset_goes_nowhere => {}
+            (Line::Reset, _) => self.module.set_reset(level),
+            (Line::Vbat, true) => {
+                self.lies.supply_is_back();
+                self.module.set_vbat(true);
+                if let Some(stale) = self.lies.stale() {
+                    self.pty.write(&stale)?;
+                }
+            }
+            (Line::Vbat, false) => {
+                if self.lies.cuts(at, self.shifter.to_module) {
+                    self.cut_power()?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn cut_power(&mut self) -> io::Result<()> {
@@ -469,6 +450,10 @@ impl Life {
             Output::Host { .. } if !self.shifter.to_host => {}
             Output::Host { bytes, rate } => {
                 let bytes = self.lies.on_the_console(bytes);
+                if self.lies.console_is_gone() {
+                    self.shared.stop.store(true, Ordering::Release);
+                    return Ok(false);
+                }
                 let host_rate = self.pty.host_rate()?;
                 if host_rate == rate {
                     self.pty.write(&bytes)?;
@@ -528,7 +513,7 @@ impl Life {
         let timeout = if self.link.has_news() {
             Some(Duration::ZERO)
         } else {
-            let due = [self.module.due(), self.lies.late_cut]
+            let due = [self.module.due(), self.lies.next_cut()]
                 .into_iter()
                 .flatten()
                 .min();

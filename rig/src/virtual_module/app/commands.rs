@@ -44,6 +44,9 @@ impl App {
                     if !(downloads && board.has(Defect::M72)) {
                         self.speak(board, voice::OK);
                     }
+                    if board.has(Defect::M98) && !downloads && !self.is_updating() {
+                        self.speak(board, voice::DEBUG);
+                    }
                     if downloads && board.has(Defect::M94) {
                         self.speak(board, voice::OK);
                     }
@@ -98,7 +101,7 @@ impl App {
             Command::Identify => {
                 self.check_version_readable(board)?;
                 let mut version = version(board);
-                if board.has(Defect::H10) {
+                if board.has(Defect::M96) {
                     version = board.memory.ati.get_or_insert(version).clone();
                 }
                 self.speak(board, voice::ati(&version));

@@ -1,0 +1,108 @@
+//! What a bench has for its power decides what a cut on it proves: `hil` on virtual benches that
+//! lack something.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::process::{Running, hil};
+
+/// `hil run CASE`, with `defect`, on the virtual bench without the sections `without`.
+fn run(case: &str, without: &[&str], defect: Option<&str>) -> (Option<i32>, Value) {
+    let dir = tempfile::tempdir().unwrap();
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rig/virtual.toml");
+    let text = std::fs::read_to_string(project).unwrap();
+    let sections: Vec<&str> = text
+        .split("\n\n")
+        .filter(|section| {
+            !without
+                .iter()
+                .any(|gone| section.starts_with(&format!("[{gone}]")))
+        })
+        .collect();
+    let rig = dir.path().join("rig.toml");
+    std::fs::write(&rig, sections.join("\n\n")).unwrap();
+    let mut command = hil(dir.path());
+    command
+        .args(["run", case, "--no-snapshots", "--format", "json", "--rig"])
+        .arg(&rig)
+        .arg("--evidence")
+        .arg(dir.path().join("evidence"));
+    if let Some(defect) = defect {
+        command.args(["--defect", defect]);
+    }
+    let done = Running::start(&mut command).finish();
+    let document = serde_json::from_str(&done.stdout).unwrap_or_else(|e| panic!("{e}: {done}"));
+    (done.code, document)
+}
+
+#[test]
+fn a_bench_that_lets_go_of_its_line_kills_a_module_that_lived_by_it() {
+    let (code, run) = run("power-cut@37", &[], Some("H16"));
+    let cut = &run["cases"][0]["faults"][0]["cut"];
+    assert_eq!(code, Some(0), "{run:#}");
+    assert_eq!(cut["transmit"]["is"], "released", "{run:#}");
+    assert_eq!(cut["transmit"]["by"], "console-enable", "{run:#}");
+    assert_eq!(cut["reads_back_off"], true, "{run:#}");
+    assert_eq!(cut["afterwards"], "boot", "{run:#}");
+    let at = |key: &str| {
+        cut[key]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{key}: {run:#}"))
+    };
+    assert!(at("last_message_ms") <= at("commanded_ms"));
+    assert!(at("commanded_ms") <= at("rail_down_ms"));
+    assert!(at("rail_down_ms") <= at("on_again_ms"));
+    assert!(at("on_again_ms") <= at("silent_until_ms"));
+    assert_eq!(run["reactions"]["cuts"], 1, "{run:#}");
+    assert_eq!(run["reactions"]["p99_us"], cut["reaction_us"], "{run:#}");
+}
+
+/// The same module where our line cannot be let go of: with the rail sensed, and without.
+#[test]
+fn a_bench_that_feeds_its_module_proves_no_cut() {
+    for without in [
+        &["console_enable"][..],
+        &["console_enable", "power_good"][..],
+    ] {
+        let (code, run) = run("power-cut@37", without, Some("H16"));
+        let case = &run["cases"][0];
+        assert_eq!(case["verdict"], "invalid", "{without:?}: {run:#}");
+        assert_eq!(code, Some(106), "{without:?}: {run:#}");
+        let fault = &case["faults"][0];
+        assert_eq!(fault["fired"], false, "{without:?}: {run:#}");
+        assert_eq!(
+            fault["cut"]["transmit"]["why"], "a pty has no line to hold low",
+            "{without:?}: {run:#}"
+        );
+    }
+}
+
+#[test]
+fn three_ways_to_interrupt_a_module_are_never_exchanged() {
+    for (case, without, why) in [
+        ("reset-while-updating", "reset", "this rig has no RESET_N"),
+        (
+            "pwrkey-while-updating",
+            "pwrkey",
+            "this rig has no PWRKEY: it is tied, and VBAT alone boots",
+        ),
+        (
+            "vbat-alone",
+            "pwrkey",
+            "this rig has no PWRKEY: it is tied, and VBAT alone boots",
+        ),
+    ] {
+        let (code, run) = run(case, &[without], None);
+        let case = &run["cases"][0];
+        assert_eq!(case["verdict"], "skipped", "{run:#}");
+        assert_eq!(case["reason"], why, "{run:#}");
+        assert_eq!(code, Some(106), "{run:#}");
+    }
+}
+
+#[test]
+fn where_pwrkey_is_tied_vbat_boots_after_a_cut() {
+    let (code, run) = run("power-cut@37", &["pwrkey"], None);
+    assert_eq!(code, Some(0), "{run:#}");
+}
