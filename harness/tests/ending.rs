@@ -108,21 +108,23 @@ fn after_a_panic_the_power_stays_on_until_end() {
 }
 
 #[test]
-fn a_deadline_that_passes_while_the_module_writes_its_flash_takes_no_power() {
+fn a_deadline_that_passes_after_start_takes_no_power() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("hasty.toml");
     let update = std::fs::read_to_string(project("scenarios/update.toml")).unwrap();
     let (steps, _) = update.split_once("FOTA HTTPEND").unwrap();
     let (steps, _) = steps.rsplit_once('\n').unwrap();
     let hasty = format!(
-        "{steps}\n  {{ expect = \"FOTA UPDATING >= 1\", within = \"20m\" }},\n  {{ expect = \"FOTA END 0\", within = \"10ms\" }},\n]\n\n[end]\nfirmware = \"target\"\n"
+        "{steps}\n  {{ expect = \"FOTA START\", within = \"20m\" }},\n  {{ expect = \"FOTA END 0\", within = \"10ms\" }},\n]\n\n[end]\nfirmware = \"target\"\n"
     );
     std::fs::write(&path, hasty).unwrap();
     let cases = scenario::select(&[path.display().to_string()], dir.path())
         .unwrap_or_else(|e| panic!("{e:#?}"));
     let mut rig = RigFile::virtual_default();
     if let Bench::Virtual(bench) = &mut rig.bench {
-        bench.speed = 10; // slow enough that the deadline passes in between
+        // Between `START` and the restart the application still answers, for 250 ms at this
+        // speed: a runner that takes an answer for the end of the update cuts it here.
+        bench.speed = 8;
     }
     let folder = RunFolder::create(&dir.path().join("evidence"), "run").unwrap();
     let finished = run(rig)
