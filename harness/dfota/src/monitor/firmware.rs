@@ -95,8 +95,9 @@ impl Identity {
     ) -> Option<String> {
         // `AT+CGMR` may tell the version bare.
         let by_cgmr = !asked.has("I") && asked.has("+CGMR");
-        let bare =
-            (by_cgmr && (!text.starts_with('+') || text.starts_with("+CGMR:"))).then_some(text);
+        // No version is what another command tells, or the name of maker and model.
+        let other = ["+", "Quectel"].iter().any(|name| text.starts_with(name));
+        let bare = (by_cgmr && (!other || text.starts_with("+CGMR:"))).then_some(text);
         if let Some(version) = text.strip_prefix("Revision:").or(bare) {
             let version = version.trim_start_matches("+CGMR:").trim().to_owned();
             self.fresh(&version, asked, context);
