@@ -130,7 +130,11 @@ answer = { status = 503 }
     false
 )]
 #[case::pwrkey(r#"{ pulse = "pwrkey", for = "1s" }"#, false, false)]
-#[case::pwrkey_while_updating(r#"{ expect = "FOTA UPDATING", within = "1m" }, { pulse = "pwrkey" }"#, false, true)]
+#[case::pwrkey_while_updating(
+    r#"{ expect = "FOTA UPDATING", within = "1m" }, { pulse = "pwrkey" }"#,
+    false,
+    true
+)]
 fn a_case_says_what_it_needs_of_a_rig(
     #[case] steps: &str,
     #[case] reset: bool,

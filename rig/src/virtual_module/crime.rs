@@ -120,7 +120,6 @@ defects! {
     M94 "`AT+QFOTADL` has two final result codes"
     M95 "after an update the version is neither the old one nor the new one"
     M96 "`ATI` tells the version that it told first, in whatever command line"
-    M98 "it says things that nobody understands after an `OK`"
     M99 "a pulse of PWRKEY restarts it while it runs"
     // The rig.
     H01 "the relay is stuck on: VBAT is never cut, and reads back as connected"

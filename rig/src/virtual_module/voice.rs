@@ -32,9 +32,6 @@ pub(super) const FOTA_START: &str = "\r\n+QIND: \"FOTA\",\"START\"\r\n";
 /// In no document.
 pub(super) const UNKNOWN_MESSAGE: &str = "\r\n+QIND: \"FOTA\",\"CHECKING\",1\r\n";
 
-/// What a developer forgot to take out; only a defective module says it.
-pub(super) const DEBUG: &str = "\r\n[dbg] heap 4711\r\n";
-
 /// §5 table 1.
 pub(super) const HTTP_DOWNLOADED: u8 = 0;
 pub(super) const HTTP_DOWNLOAD_FAILED: u8 = 12;

@@ -44,9 +44,6 @@ impl App {
                     if !(downloads && board.has(Defect::M72)) {
                         self.speak(board, voice::OK);
                     }
-                    if board.has(Defect::M98) && !downloads && !self.is_updating() {
-                        self.speak(board, voice::DEBUG);
-                    }
                     if downloads && board.has(Defect::M94) {
                         self.speak(board, voice::OK);
                     }
