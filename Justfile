@@ -59,6 +59,11 @@ soak-server:
 bench-server:
     cargo bench --package harness --bench server
 
+# The gpiochip driver on chips that a kernel simulates, and a whole run through them; see
+# rig/gpio-sim/README.md. Says so where that cannot be had.
+gpio-sim *TESTS:
+    rig/gpio-sim/run.sh {{ TESTS }}
+
 # Plants every known defect in the virtual module; fails when one survives.
 selftest:
     cargo run --quiet --package harness --bin hil -- selftest

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rig::virtual_module::standalone::{Options, StandaloneError, run};
+use rig::virtual_module::standalone::{Options, RailFile, StandaloneError, run};
 use rig::virtual_module::{Rate, Settings};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -113,7 +113,11 @@ fn vbat_and_pwrkey_follow_files_and_the_rail_is_told() {
         link: Some(path("tty")),
         vbat: Some(path("vbat")),
         pwrkey: Some(path("pwrkey")),
-        vdd_ext: Some(path("rail")),
+        vdd_ext: Some(RailFile {
+            path: path("rail"),
+            up: "pull-up".to_owned(),
+            down: "pull-down".to_owned(),
+        }),
         ..Options::default()
     };
     alone(&options, |tty| {
@@ -129,9 +133,9 @@ fn vbat_and_pwrkey_follow_files_and_the_rail_is_told() {
         wait_for(&mut console, "Leaving the BROM");
         pwrkey.write_all(b"0").unwrap();
         wait_for(&mut console, "RDY");
-        wait_until("the rail", || rail() == "1");
+        wait_until("the rail", || rail() == "pull-up");
         std::fs::write(path("vbat"), "0\n").unwrap();
-        wait_until("the rail's fall", || rail() == "0");
+        wait_until("the rail's fall", || rail() == "pull-down");
     });
     assert!(!path("tty").is_symlink(), "the link is removed");
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rig::virtual_module::standalone::{self, Options};
+use rig::virtual_module::standalone::{self, Options, RailFile};
 use rig::virtual_module::{Defect, FlashStore, Personality, Rate, Settings};
 
 use super::Failure;
@@ -44,6 +44,12 @@ pub(super) struct Arguments {
     /// A file that VDD_EXT is written to, for a bench that senses it.
     #[arg(long, value_name = "FILE")]
     vdd_ext: Option<PathBuf>,
+    /// What is written to it while VDD_EXT is up.
+    #[arg(long, value_name = "TEXT", default_value = "1", requires = "vdd_ext")]
+    vdd_ext_up: String,
+    /// What is written to it while VDD_EXT is down.
+    #[arg(long, value_name = "TEXT", default_value = "0", requires = "vdd_ext")]
+    vdd_ext_down: String,
     /// A file that keeps its flash from one call to the next.
     #[arg(long, value_name = "FILE")]
     flash: Option<PathBuf>,
@@ -93,7 +99,11 @@ fn try_module(arguments: &Arguments) -> Result<ExitCode, Failure> {
         vbat: arguments.vbat.clone(),
         pwrkey: arguments.pwrkey.clone(),
         reset: arguments.reset.clone(),
-        vdd_ext: arguments.vdd_ext.clone(),
+        vdd_ext: arguments.vdd_ext.clone().map(|path| RailFile {
+            path,
+            up: arguments.vdd_ext_up.clone(),
+            down: arguments.vdd_ext_down.clone(),
+        }),
     };
     let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let stop = Arc::new(AtomicBool::new(false));

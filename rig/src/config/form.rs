@@ -103,7 +103,7 @@ pub(super) struct LineForm {
     /// rppal, gpiochip: the level that asserts the line.
     #[schemars(with = "Option<LevelForm>")]
     pub(super) active: Option<Spanned<LevelForm>>,
-    /// rppal, gpiochip: its pull.
+    /// gpiochip, and rppal for an input: its pull.
     #[schemars(with = "Option<BiasForm>")]
     pub(super) bias: Option<Spanned<BiasForm>>,
     /// gpiochip, outputs: how it drives.

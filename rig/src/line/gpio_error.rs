@@ -175,17 +175,30 @@ impl GpioError {
 
     /// We may not open the device at `path`.
     pub(super) fn denied(path: &Path) -> Self {
-        let way_out = match path.metadata() {
-            Ok(meta) if meta.gid() != 0 && meta.mode() & 0o060 == 0o060 => {
-                let group = group_name(meta.gid());
-                format!("it is for the group `{group}`: `sudo usermod -aG {group} $USER`, then log in anew")
-            }
-            _ => "it is for root alone: a udev rule `SUBSYSTEM==\"gpio\", GROUP=\"gpio\", MODE=\"0660\"` gives it to a group".to_owned(),
-        };
+        let group = path
+            .metadata()
+            .ok()
+            .filter(|meta| admits_group(meta.mode(), meta.gid()))
+            .map(|meta| group_name(meta.gid()));
         Self::Denied {
             path: path.to_owned(),
-            way_out,
+            way_out: way_in(group.as_deref()),
         }
+    }
+}
+
+/// Whether a device is for a group that a person may be in.
+fn admits_group(mode: u32, gid: u32) -> bool {
+    gid != 0 && mode & 0o060 == 0o060
+}
+
+/// How one comes to open a device that is for a group, or for root alone.
+fn way_in(group: Option<&str>) -> String {
+    match group {
+        Some(group) => format!(
+            "it is for the group `{group}`: say `sudo usermod -aG {group} $USER`, then log in anew"
+        ),
+        None => "it is for root alone: a udev rule `SUBSYSTEM==\"gpio\", GROUP=\"gpio\", MODE=\"0660\"` gives it to a group".to_owned(),
     }
 }
 
@@ -210,5 +223,24 @@ pub(super) fn cause(error: gpiocdev::Error) -> io::Error {
             io::Error::from_raw_os_error(errno.0)
         }
         other => io::Error::other(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_open_a_device_is_told_how_to() {
+        assert!(admits_group(0o20_660, 997));
+        assert!(!admits_group(0o20_600, 997));
+        assert!(!admits_group(0o20_660, 0));
+        assert_eq!(
+            way_in(Some("gpio")),
+            "it is for the group `gpio`: say `sudo usermod -aG gpio $USER`, then log in anew"
+        );
+        assert!(way_in(None).contains("udev rule"));
+        assert_eq!(group_name(0), "root");
+        assert_eq!(group_name(4_000_000_000), "4000000000");
     }
 }

@@ -34,8 +34,19 @@ pub struct Options {
     pub pwrkey: Option<PathBuf>,
     /// The file that RESET_N follows.
     pub reset: Option<PathBuf>,
-    /// A file to write VDD_EXT to, as `1` or `0`, for a bench that senses it.
-    pub vdd_ext: Option<PathBuf>,
+    /// A file to write VDD_EXT to, for a bench that senses it.
+    pub vdd_ext: Option<RailFile>,
+}
+
+/// A file that VDD_EXT is written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RailFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is written while the rail is up: `1`, or a word that a device driver wants.
+    pub up: String,
+    /// What is written while it is down.
+    pub down: String,
 }
 
 /// Why a module cannot run alone.
@@ -115,12 +126,13 @@ pub fn run(
                 (input.set)(&lines, level);
             }
         }
-        if let Some(path) = &options.vdd_ext {
+        if let Some(file) = &options.vdd_ext {
             let up = lines.vdd_ext();
             if rail != Some(up) {
-                write_level(path, up).map_err(|source| StandaloneError::Line {
+                let word = if up { &file.up } else { &file.down };
+                write_word(&file.path, word).map_err(|source| StandaloneError::Line {
                     line: "VDD_EXT",
-                    path: path.clone(),
+                    path: file.path.clone(),
                     source,
                 })?;
                 rail = Some(up);
@@ -132,13 +144,18 @@ pub fn run(
 }
 
 /// In one write over what is there: a bench that reads meanwhile never finds an empty file.
-fn write_level(path: &Path, level: bool) -> io::Result<()> {
-    File::options()
+fn write_word(path: &Path, word: &str) -> io::Result<()> {
+    let mut file = File::options()
         .write(true)
         .create(true)
         .truncate(false)
-        .open(path)?
-        .write_all(if level { b"1" } else { b"0" })
+        .open(path)?;
+    file.write_all(word.as_bytes())?;
+    // What a longer word has left. An attribute of sysfs has no length to set, a FIFO neither.
+    if file.metadata()?.is_file() && !path.starts_with("/sys") {
+        file.set_len(word.len() as u64)?;
+    }
+    Ok(())
 }
 
 fn wait(time: Duration, stop: &AtomicBool) {

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# `just gpio-sim`: the tests that need GPIO lines, on chips that a kernel simulates. Without
+# arguments all of them; with arguments, those are cargo's: `run.sh -p rig --test gpio_sim`.
+# Exit code 106, in words, where no such kernel can be had.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/../.."
+
+code=0
+kernel=$("$here/prepare.sh") || code=$?
+if [ "$code" = 106 ]; then
+    echo "gpio-sim: skipped, for the reason above: the gpiochip driver was not tested" >&2
+fi
+[ "$code" = 0 ] || exit "$code"
+
+host=$(rustc -vV | sed -n 's/^host: //p')
+runner=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<< "$host")_RUNNER
+left=$(mktemp -d)
+trap 'rm -rf "$left"' EXIT
+export "$runner=$here/runner.sh" HIL_GPIO_SIM_KERNEL=$kernel HIL_GPIO_SIM_OUT=$left
+
+# Runs tests, and sees to it that they were run and not skipped.
+tests() {
+    local said=$left/said
+    cargo test "$@" 2>&1 | tee "$said"
+    if grep -q SKIPPED "$said" || ! grep -q '^test result: ok\. [1-9]' "$said"; then
+        echo "gpio-sim: no test was run by \`cargo test $*\`, or one was skipped" >&2
+        exit 1
+    fi
+}
+if [ $# -gt 0 ]; then
+    tests "$@"
+    exit
+fi
+tests -p rig --test gpio_sim
+tests -p harness --test gpio_sim
+
+# What the run inside left behind is judged again, outside.
+runs=("$left"/evidence/*/run.json)
+[ "${#runs[@]}" = 1 ] && [ -f "${runs[0]}" ] || { echo "gpio-sim: the run inside left no evidence" >&2; exit 1; }
+"${CARGO_TARGET_DIR:-target}/debug/hil" judge "$(dirname "${runs[0]}")"
