@@ -192,12 +192,32 @@ fn check(name: &str, fails: Option<What>, examination: &Examination, dir: &Path)
 struct Real {
     name: &'static str,
     patient: fn() -> Patient,
-    fails: What,
+    fails: Option<What>,
 }
 
 #[test]
 fn a_rig_of_real_paths_fails_at_the_step_that_its_fault_is_about() {
     let cases = [
+        Real {
+            name: "healthy",
+            patient: || Healthy::new().rig(str::to_owned),
+            fails: None,
+        },
+        Real {
+            name: "guardian-without-a-hand", // its programs do nothing when the guardian runs them
+            patient: || {
+                Healthy::new().rig(|text| {
+                    let off = "grep -q guardian /proc/$PPID/cmdline || echo 0 > $1";
+                    let lines = format!(
+                        "driver = 'command'\non = ['sh', '-c', 'echo 1 > $1', 'sh', '<dir>/vbat']\noff = ['sh', '-c', '{off}', 'sh', '<dir>/vbat']\n"
+                    );
+                    let (before, rest) = text.split_once("[supply]").unwrap();
+                    let (_, after) = rest.split_once("off_for").unwrap();
+                    format!("{before}[supply]\n{lines}off_for{after}")
+                })
+            },
+            fails: Some(What::Killed),
+        },
         Real {
             name: "inverted",
             patient: || {
@@ -206,22 +226,22 @@ fn a_rig_of_real_paths_fails_at_the_step_that_its_fault_is_about() {
                         .replace("off = '0' # supply", "off = '1'")
                 })
             },
-            fails: What::Supply,
+            fails: Some(What::Supply),
         },
         Real {
             name: "relay-dead",
             patient: || Healthy::new().rig(|text| text.replace("/vbat'", "/nothing'")),
-            fails: What::Supply,
+            fails: Some(What::Supply),
         },
         Real {
             name: "console-of-another",
             patient: || Healthy::new().rig(|text| text.replace("/console'", "/other'")),
-            fails: What::Supply,
+            fails: Some(What::Supply),
         },
         Real {
             name: "pwrkey-tied",
             patient: || Healthy::new().without("--pwrkey"),
-            fails: What::Pwrkey,
+            fails: Some(What::Pwrkey),
         },
         Real {
             name: "pwrkey-late",
@@ -234,17 +254,17 @@ fn a_rig_of_real_paths_fails_at_the_step_that_its_fault_is_about() {
                     .replace("path = '<dir>/pwrkey'", "")
                 })
             },
-            fails: What::Pulse,
+            fails: Some(What::Pulse),
         },
         Real {
             name: "reset-not-wired",
             patient: || Healthy::new().without("--reset"),
-            fails: What::Reset,
+            fails: Some(What::Reset),
         },
         Real {
             name: "power-good-not-wired",
             patient: || Healthy::new().rig(|text| text.replace("/vdd'", "/nothing'")),
-            fails: What::PowerGood,
+            fails: Some(What::PowerGood),
         },
         Real {
             name: "rail-falls-slowly",
@@ -254,7 +274,7 @@ fn a_rig_of_real_paths_fails_at_the_step_that_its_fault_is_about() {
                         .replace("path = '<dir>/vdd'", "")
                 })
             },
-            fails: What::Discharge,
+            fails: Some(What::Discharge),
         },
         Real {
             name: "off-too-short",
@@ -273,7 +293,7 @@ fn a_rig_of_real_paths_fails_at_the_step_that_its_fault_is_about() {
                     format!("{before}[server]{after}")
                 })
             },
-            fails: What::Discharge,
+            fails: Some(What::Discharge),
         },
         Real {
             name: "another-module",
@@ -282,12 +302,12 @@ fn a_rig_of_real_paths_fails_at_the_step_that_its_fault_is_about() {
                     .with(&["--imei", "860000000000042"])
                     .rig(str::to_owned)
             },
-            fails: What::Module,
+            fails: Some(What::Module),
         },
         Real {
             name: "another-model",
             patient: || Healthy::new().rig(|text| text.replace("BC26", "BC20")),
-            fails: What::Module,
+            fails: Some(What::Module),
         },
         Real {
             name: "no-such-chip",
@@ -300,12 +320,12 @@ fn a_rig_of_real_paths_fails_at_the_step_that_its_fault_is_about() {
                     .replace("path = '<dir>/reset'", "")
                 })
             },
-            fails: What::Lines,
+            fails: Some(What::Lines),
         },
         Real {
             name: "no-console",
             patient: || Healthy::new().rig(|text| text.replace("/console'", "/nothing'")),
-            fails: What::Console,
+            fails: Some(What::Console),
         },
     ];
     let results: Vec<_> = std::thread::scope(|scope| {
@@ -324,9 +344,12 @@ fn a_rig_of_real_paths_fails_at_the_step_that_its_fault_is_about() {
     for (case, (done, patient)) in cases.iter().zip(&results) {
         let examination: Examination = serde_json::from_str(&done.stdout)
             .unwrap_or_else(|e| panic!("{}: no document: {e}\n{done}", case.name));
-        check(case.name, Some(case.fails), &examination, patient.path());
-        assert_eq!(done.code, Some(105), "{done}\n{}", patient.wire_log());
-        patient.wait_until_off(case.name);
+        check(case.name, case.fails, &examination, patient.path());
+        let code = case.fails.map_or(0, |_| 105);
+        assert_eq!(done.code, Some(code), "{done}\n{}", patient.wire_log());
+        if case.fails != Some(What::Killed) {
+            patient.wait_until_off(case.name);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod bench;
 mod identity;
+mod killed;
 mod life;
 mod network;
 mod off;
@@ -28,7 +29,7 @@ use super::session::{Session, Stop};
 use crate::doctor::kept::rig_sha256;
 use crate::doctor::{Examination, Look, Outcome, Step, Verdict, What};
 use crate::evidence::RunFolder;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Urgency};
 use crate::package_server::{Reports, ServerError};
 use crate::report::chain;
 
@@ -66,7 +67,14 @@ pub fn examine(
         taken.add(what, if last { took } else { Duration::ZERO }, outcome);
     }
     let interrupted = match opened {
-        Ok(mut rig) => powered(&mut rig, file, folder, interrupt, &mut taken)?,
+        Ok(mut rig) => {
+            let interrupted = powered(&mut rig, file, folder, interrupt, &mut taken)?;
+            drop(rig);
+            if !interrupted {
+                taken.last(file, folder, interrupt);
+            }
+            interrupted || interrupt.urgency() != Urgency::None
+        }
         Err(RigError::VirtualModule(e)) => return Err(RigError::VirtualModule(e).into()),
         Err(_) => {
             taken.rest(None);
@@ -95,6 +103,16 @@ impl Taken<'_> {
         let step = Step::new(what, took.as_secs_f64(), outcome);
         (self.told)(&step);
         self.steps.push(step);
+    }
+
+    /// The step that needs a rig that nobody has.
+    fn last(&mut self, file: &RigFile, folder: &RunFolder, interrupt: &Interrupt) {
+        let start = Instant::now();
+        let outcome = match What::Killed.blocked(&self.steps) {
+            Some(because) => Outcome::NotRun { because },
+            None => killed::killed(file, &folder.path().join(FOLDER), interrupt),
+        };
+        self.add(What::Killed, start.elapsed(), outcome);
     }
 
     /// The steps that nobody can take any more: each for want of one that it needs, or
@@ -176,11 +194,11 @@ struct Examiner<'a, 's> {
 }
 
 impl Examiner<'_, '_> {
-    /// Takes every step that is left. `true`: it was interrupted. Fails only for want of a place
+    /// Takes every step that is left and needs an open rig. `true`: it was interrupted. Fails only for want of a place
     /// for the evidence.
     fn steps(&mut self, taken: &mut Taken<'_>) -> io::Result<bool> {
         for (index, what) in What::ALL.into_iter().enumerate() {
-            if taken.steps.iter().any(|step| step.step == what) {
+            if what == What::Killed || taken.steps.iter().any(|step| step.step == what) {
                 continue;
             }
             if let Some(because) = what.blocked(&taken.steps) {
@@ -209,8 +227,8 @@ impl Examiner<'_, '_> {
 
     fn step(&mut self, what: What) -> Result<Outcome, Stop> {
         match what {
-            What::Lock | What::Console | What::Lines => Ok(Outcome::NotRun {
-                because: "the rig is open already".to_owned(),
+            What::Lock | What::Console | What::Lines | What::Killed => Ok(Outcome::NotRun {
+                because: "it is no step of an open rig".to_owned(),
             }),
             What::Supply => self.supply(),
             What::Rate => self.rate(),
@@ -224,17 +242,6 @@ impl Examiner<'_, '_> {
             What::Discharge => self.discharge(),
             What::Network => self.network(),
             What::Server => self.server(),
-            What::Killed => Ok(self.killed()),
-        }
-    }
-
-    /// What is left when the runner dies needs a second process, which this version has not.
-    fn killed(&self) -> Outcome {
-        if self.file.is_virtual() {
-            return skipped("a virtual module ends with its runner: nothing is left powered");
-        }
-        Outcome::NotRun {
-            because: "this version has no guardian that acts for a killed runner".to_owned(),
         }
     }
 }

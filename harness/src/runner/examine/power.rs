@@ -248,12 +248,19 @@ impl Examiner<'_, '_> {
                         .unwrap_or_default()
                 )
             ),
-            saw: format!(
-                "{} switches it on, {} does not; declared is {}",
-                human(enough),
-                human(too_short),
-                human(declared),
-            ),
+            saw: match too_short {
+                Duration::ZERO => format!(
+                    "{} switches it on, the shortest that was tried; declared is {}",
+                    human(enough),
+                    human(declared),
+                ),
+                _ => format!(
+                    "{} switches it on, {} does not; declared is {}",
+                    human(enough),
+                    human(too_short),
+                    human(declared),
+                ),
+            },
             expected: format!("a pulse {PULSE_MARGIN} % shorter than declared switches it on, too"),
             measured: measured([
                 ("switches_on_ms", ms(enough)),
