@@ -1,5 +1,6 @@
-//! What a runner leaves that is killed: one is started on the rig, killed once it has powered the
-//! module, and its guardian is watched from outside.
+//! What a runner leaves that is killed: one is started on the rig, killed once the module answers
+//! it, and its guardian is watched from outside. Earlier, a module that is left powered would be as
+//! silent as one that is not.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -20,8 +21,8 @@ use crate::waker::Waker;
 
 /// The scenario whose runner is killed, before anything of it is done to the module.
 const SCENARIO: &str = "update";
-/// How long that runner may take to power the module, beyond the bench's time off.
-const POWERED_WITHIN: Duration = Duration::from_secs(60);
+/// How long that runner may take to have the module answer, beyond the bench's time off.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 /// How long the guardian may take to let go of the rig.
 const LET_GO_WITHIN: Duration = Duration::from_secs(30);
 /// How long the module is listened to afterwards.
@@ -40,8 +41,8 @@ pub(super) fn killed(file: &RigFile, folder: &Path, interrupt: &Interrupt) -> Ou
         Ok(runner) => runner,
         Err(why) => return Outcome::NotRun { because: why },
     };
-    let limit = POWERED_WITHIN + file.off_for * 2;
-    if let Err(why) = until_powered(runner, &evidence, limit, interrupt) {
+    let limit = ANSWERS_WITHIN + file.off_for * 2;
+    if let Err(why) = until_it_answers(runner, &evidence, limit, interrupt) {
         return Outcome::NotRun { because: why };
     }
     let killed = Instant::now();
@@ -53,7 +54,7 @@ pub(super) fn killed(file: &RigFile, folder: &Path, interrupt: &Interrupt) -> Ou
         Err(why) => (Err(why), String::new()),
     };
     let look = Look {
-        did: "started a runner on the rig, killed it (SIGKILL) as soon as it had powered the module"
+        did: "started a runner on the rig, killed it (SIGKILL) as soon as the module answered it"
             .to_owned(),
         saw: match (&acted, &after) {
             (Some(acted), Ok(_)) => format!(
@@ -108,9 +109,9 @@ fn said(evidence: &Path) -> PathBuf {
     evidence.join("stderr.txt")
 }
 
-/// Waits until the runner has switched the supply on, and kills it. Where that does not come, the
+/// Waits until the module answers the runner, and kills that. Where that does not come, the
 /// runner is asked to end, which it does with the power off.
-fn until_powered(
+fn until_it_answers(
     mut runner: Child,
     evidence: &Path,
     limit: Duration,
@@ -127,7 +128,7 @@ fn until_powered(
             }
             Err(e) => return Err(format!("the runner cannot be waited for: {e}")),
         }
-        if has_powered(evidence) {
+        if answers(evidence) {
             let killed = runner.kill().and_then(|()| runner.wait());
             return killed
                 .map(drop)
@@ -137,7 +138,7 @@ fn until_powered(
             break "it was interrupted".to_owned();
         }
         if Instant::now() >= until {
-            break format!("the runner had not powered the module after {limit:?}");
+            break format!("the module had not answered the runner after {limit:?}");
         }
         std::thread::sleep(LOOK_EVERY);
     };
@@ -151,10 +152,10 @@ fn until_powered(
     Err(why)
 }
 
-fn has_powered(evidence: &Path) -> bool {
+fn answers(evidence: &Path) -> bool {
     documents(evidence, &format!("{SCENARIO}/timeline.jsonl"))
         .iter()
-        .any(|entry| entry["event"] == "supply" && entry["on"] == true)
+        .any(|entry| entry["event"] == "ready")
 }
 
 /// How long after it noticed the guardian had released the supply, if it did.
