@@ -277,7 +277,7 @@ impl What {
             Self::Pulse => &[Self::Pwrkey],
             Self::Network => &[Self::Module],
             Self::Server => &[Self::Network],
-            Self::Killed => &[Self::Off],
+            Self::Killed => &[Self::Discharge],
         }
     }
 

@@ -46,6 +46,7 @@ fn stable(text: &str, dir: &Path) -> String {
         (r"\d+ bytes come, `[^`]*`", "<some> bytes come, `<sample>`"),
         (r"process \d+ \(`[^`]*`\)", "<process>"),
         (r"127\.0\.0\.1:\d+|port \d+", "<where>"),
+        (r"\d{8}-\d{6}(-\d+)?", "<run>"),
     ]
     .iter()
     .fold(text, |text, (pattern, name)| {
