@@ -277,7 +277,8 @@ impl What {
             Self::Pulse => &[Self::Pwrkey],
             Self::Network => &[Self::Module],
             Self::Server => &[Self::Network],
-            Self::Killed => &[Self::Discharge],
+            // Runs have nothing but the declared pulse to start it with.
+            Self::Killed => &[Self::Discharge, Self::Pulse],
         }
     }
 

@@ -47,6 +47,7 @@ fn stable(text: &str, dir: &Path) -> String {
         (r"process \d+ \(`[^`]*`\)", "<process>"),
         (r"127\.0\.0\.1:\d+|port \d+", "<where>"),
         (r"\d{8}-\d{6}(-\d+)?", "<run>"),
+        (r"\d+ bytes came", "<some> bytes came"),
     ]
     .iter()
     .fold(text, |text, (pattern, name)| {
