@@ -510,7 +510,15 @@ fn a_module_that_does_not_come_back_makes_its_rig_bad() {
     let _ = std::fs::remove_file(&console);
     std::os::unix::fs::symlink(tty.to_str().unwrap(), &console).unwrap();
 
-    let lost = bench.run("again", &["update"]);
+    let lost = bench.start("again", &["update"]);
+    let name = rig::lock::bench_name(&console);
+    let state = bench.path().join(format!("state/{name}.state.json"));
+    let end = Instant::now() + 3 * LIMIT;
+    let is_bad = || std::fs::read_to_string(&state).is_ok_and(|text| text.contains("bad"));
+    while !is_bad() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let lost = lost.finish();
     assert_eq!(lost.code, Some(105), "{lost}");
     assert!(
         lost.stderr

@@ -86,7 +86,12 @@ impl Run {
             marking: None,
         };
         let recovery = match recover(&mut session, &depot, marker) {
-            Ok(recovery) => session.power_off().map(|()| recovery),
+            Ok(recovery) => {
+                // Also of a module that is lost nothing more is hoped for: a guardian that still
+                // believed in it would switch it on again when this run ends.
+                session.assume_updating(false);
+                session.power_off().map(|()| recovery)
+            }
             Err(stop) => {
                 let interrupted = matches!(stop, Stop::Interrupted(_));
                 let why = crate::report::chain(&stop);
