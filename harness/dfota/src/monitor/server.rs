@@ -269,7 +269,8 @@ impl Delivery {
         self.assembly = Some(Assembly {
             honest: honest && !gap && earlier.is_none_or(|earlier| earlier.honest),
             as_declared: declared.map(|declared| acked >= declared),
-            until: from.saturating_add(acked),
+            // What comes after the declared length is no part of the answer (RFC 9112, 6.3).
+            until: from.saturating_add(declared.map_or(acked, |declared| acked.min(declared))),
             from_start: from == 0 || earlier.is_some_and(|earlier| earlier.from_start),
         });
         match from {
