@@ -66,6 +66,9 @@ struct Assembly {
     as_declared: Option<bool>,
     /// How far into the package it reaches.
     until: u64,
+    /// How far what was sent reaches: where a connection was reset, the module may have more than
+    /// it had acknowledged when we last looked.
+    sent_until: u64,
     /// All of it is of this command: a module may go on with what an earlier one had brought.
     from_start: bool,
 }
@@ -251,6 +254,7 @@ impl Delivery {
             return Course::Unchanged;
         }
         let from = if status == Some(200) { 0 } else { open.from };
+        let sent_until = self.at_most.max(from.saturating_add(acked));
         if declared.is_some_and(|declared| acked >= declared) {
             // The last sample is the last word: nothing that waits may be ahead of it.
             self.arrived(from.saturating_add(acked), self.size);
@@ -265,12 +269,13 @@ impl Delivery {
         self.compare(held);
         let earlier = self.assembly.filter(|_| from > 0);
         // What nobody asked for is missing, whatever follows it.
-        let gap = earlier.is_some_and(|earlier| from > earlier.until);
+        let gap = earlier.is_some_and(|earlier| from > earlier.sent_until);
         self.assembly = Some(Assembly {
             honest: honest && !gap && earlier.is_none_or(|earlier| earlier.honest),
             as_declared: declared.map(|declared| acked >= declared),
             // What comes after the declared length is no part of the answer (RFC 9112, 6.3).
             until: from.saturating_add(declared.map_or(acked, |declared| acked.min(declared))),
+            sent_until,
             from_start: from == 0 || earlier.is_some_and(|earlier| earlier.from_start),
         });
         match from {
