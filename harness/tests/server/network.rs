@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use harness::package_server::{NetworkNeeds, Seen, Serving, why_not};
@@ -20,13 +21,16 @@ const NETEM: NetworkNeeds = NetworkNeeds {
     netem: true,
 };
 
+/// The kernel's tables are this process's, so one test has them at a time.
+static TABLES: Mutex<()> = Mutex::new(());
+
 /// Whether this machine can; where it cannot, why is printed.
-fn can(needs: NetworkNeeds) -> bool {
-    let why = why_not(needs);
-    if let Some(why) = &why {
+fn can(needs: NetworkNeeds) -> Option<MutexGuard<'static, ()>> {
+    if let Some(why) = why_not(needs) {
         eprintln!("skipped: {why}");
+        return None;
     }
-    why.is_none()
+    Some(TABLES.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// What was told of a plan so far.
@@ -51,9 +55,9 @@ fn tables(process: u32) -> usize {
 
 #[test]
 fn packets_get_lost_and_the_package_arrives_all_the_same() {
-    if !can(FIREWALL) {
+    let Some(_tables) = can(FIREWALL) else {
         return;
-    }
+    };
     let bench = Bench::faulty("[[server]]\nnetwork = { loss = '20%' }");
     let until = Instant::now() + DEADLINE;
     // Which packets get lost is chance, so it is tried until one was.
@@ -76,9 +80,9 @@ fn packets_get_lost_and_the_package_arrives_all_the_same() {
 
 #[test]
 fn a_plan_with_two_halves_is_proved_by_both() {
-    if !can(FIREWALL) {
+    let Some(_tables) = can(FIREWALL) else {
         return;
-    }
+    };
     // All packets of the port are lost, so the flip cannot be.
     let bench =
         Bench::faulty("[[server]]\nnetwork = { loss = '100%' }\nbody = [{ at = 0, flip = 1 }]");
@@ -91,9 +95,9 @@ fn a_plan_with_two_halves_is_proved_by_both() {
 
 #[test]
 fn there_may_be_no_way_to_the_host() {
-    if !can(FIREWALL) {
+    let Some(_tables) = can(FIREWALL) else {
         return;
-    }
+    };
     let bench = Bench::faulty("[[server]]\nconnect = 'unreachable'");
     let error = TcpStream::connect(bench.server.local_addr()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::HostUnreachable);
@@ -107,9 +111,9 @@ fn there_may_be_no_way_to_the_host() {
 
 #[test]
 fn a_server_may_vanish_at_a_byte_and_is_never_heard_of_again() {
-    if !can(FIREWALL) {
+    let Some(_tables) = can(FIREWALL) else {
         return;
-    }
+    };
     let bench = Bench::faulty("[[server]]\nrequest = 1\nend = { how = 'vanish', at = 74000 }");
     let mut stream = bench.connect();
     ask(&bench, &mut stream, None);
@@ -134,9 +138,9 @@ fn a_server_may_vanish_at_a_byte_and_is_never_heard_of_again() {
 
 #[test]
 fn what_was_done_to_the_network_is_undone_when_the_server_is_killed() {
-    if !can(FIREWALL) {
+    let Some(_tables) = can(FIREWALL) else {
         return;
-    }
+    };
     let apart = Apart::start(Role::Lossy);
     let process = apart.id();
     assert_eq!(tables(process), 1);
@@ -151,9 +155,9 @@ fn what_was_done_to_the_network_is_undone_when_the_server_is_killed() {
 
 #[test]
 fn packets_are_late_by_as_much_as_the_plan_says() {
-    if !can(NETEM) {
+    let Some(_tables) = can(NETEM) else {
         return;
-    }
+    };
     let bench = Bench::faulty("[[server]]\nnetwork = { delay = '100ms', duplicate = '10%' }");
     let began = Instant::now();
     let mut stream = bench.connect();
