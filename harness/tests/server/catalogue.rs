@@ -162,6 +162,9 @@ fn play(plans: &str) -> Result<(), String> {
 
 #[test]
 fn every_plan_does_what_it_says() {
+    let _tables = crate::network::TABLES
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut wrong = Vec::new();
     for row in rows() {
         let Some(plans) = row.plans else { continue };

@@ -21,8 +21,9 @@ const NETEM: NetworkNeeds = NetworkNeeds {
     netem: true,
 };
 
-/// The kernel's tables are this process's, so one test has them at a time.
-static TABLES: Mutex<()> = Mutex::new(());
+/// The kernel's tables are this process's, and nft lists nothing while another is made: one test
+/// has them at a time.
+pub(crate) static TABLES: Mutex<()> = Mutex::new(());
 
 /// Whether this machine can; where it cannot, why is printed.
 fn can(needs: NetworkNeeds) -> Option<MutexGuard<'static, ()>> {
