@@ -180,22 +180,29 @@ fn conclusion(
     snapshot: Option<&Comparison>,
 ) -> (Verdict, String) {
     let (verdict, reason) = judged_alone(right, judgement);
-    match (verdict, snapshot) {
-        (Verdict::Pass, Some(Comparison::Differs { pending, .. })) => (
-            Verdict::Fail,
-            format!(
-                "the sequence differs from the accepted one; see `cargo insta review`, or `{}`",
-                pending.display()
-            ),
+    let last = with_sequence(verdict, snapshot.map(Comparison::word));
+    let reason = match snapshot {
+        Some(Comparison::Differs { pending, .. }) if last != verdict => format!(
+            "the sequence differs from the accepted one; see `cargo insta review`, or `{}`",
+            pending.display()
         ),
-        (Verdict::Pass, Some(Comparison::Missing { pending })) => (
-            Verdict::Inconclusive,
-            format!(
-                "no sequence was accepted yet; see `cargo insta review`, or `{}`",
-                pending.display()
-            ),
+        Some(Comparison::Missing { pending }) if last != verdict => format!(
+            "no sequence was accepted yet; see `cargo insta review`, or `{}`",
+            pending.display()
         ),
-        _ => (verdict, reason),
+        _ => reason,
+    };
+    (last, reason)
+}
+
+/// What a verdict becomes by the comparison with the accepted sequence, in the word that stands for
+/// it in `verdict.json`.
+#[must_use]
+pub fn with_sequence(verdict: Verdict, compared: Option<&str>) -> Verdict {
+    match (verdict, compared) {
+        (Verdict::Pass, Some(Comparison::DIFFERS)) => Verdict::Fail,
+        (Verdict::Pass, Some(Comparison::MISSING)) => Verdict::Inconclusive,
+        _ => verdict,
     }
 }
 

@@ -30,6 +30,21 @@ pub enum Comparison {
     },
 }
 
+impl Comparison {
+    pub(crate) const DIFFERS: &str = "differs";
+    pub(crate) const MISSING: &str = "missing";
+
+    /// Its word in `verdict.json`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Comparison::Same => "same",
+            Comparison::Differs { .. } => Self::DIFFERS,
+            Comparison::Missing { .. } => Self::MISSING,
+        }
+    }
+}
+
 /// What a snapshot says of itself, beside its text.
 #[derive(Clone, Copy, Debug)]
 pub struct About<'a> {

@@ -197,6 +197,19 @@ fn json_is_one_document_and_its_evidence_is_judged_alike_until_it_is_altered() {
     );
     assert_eq!(again.stdout.lines().count(), 1, "{again}");
 
+    let verdict = files_named(Path::new(run_folder), "verdict.json").remove(0);
+    let text = std::fs::read_to_string(&verdict).unwrap();
+    let altered = text.replacen("\"verdict\": \"pass\"", "\"verdict\": \"fail\"", 1);
+    assert_ne!(text, altered);
+    std::fs::write(&verdict, altered).unwrap();
+    let said = run(dir.path(), &["judge", run_folder]);
+    assert!(
+        said.stdout
+            .ends_with(": `verdict.json` says `fail`, and its own evidence comes to `pass`\n"),
+        "{said}"
+    );
+    std::fs::write(&verdict, text).unwrap();
+
     let timeline = files_named(Path::new(run_folder), "timeline.jsonl").remove(0);
     let text = std::fs::read_to_string(&timeline).unwrap();
     let altered = text.replacen("A01", "A02", 1);

@@ -8,7 +8,7 @@ use super::{Failure, print};
 use crate::exit_code::ExitCode;
 use crate::home::as_seen_from_here;
 use crate::replay::{Evidence, ReplayError, case_folders};
-use crate::report::judged_alone;
+use crate::report::{judged_alone, with_sequence};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -69,6 +69,18 @@ fn changes(evidence: &Evidence, now: &Judgement) -> Vec<String> {
         && judged != now.verdict.word()
     {
         changes.push(format!("`{judged}` then, `{}` now", now.verdict.word()));
+    }
+    let last = with_sequence(
+        judged_alone(evidence.right_verdict, now).0,
+        then.snapshot.as_deref(),
+    );
+    // Another judge's word is another last word, and said above.
+    if then.judged.as_deref() == Some(now.verdict.word()) && then.verdict != last.word() {
+        changes.push(format!(
+            "`verdict.json` says `{}`, and its own evidence comes to `{}`",
+            then.verdict,
+            last.word()
+        ));
     }
     let rules_then: Vec<&str> = then.findings.iter().map(|f| f.rule.as_str()).collect();
     let rules_now: Vec<&str> = now.findings.iter().map(|f| f.rule).collect();

@@ -14,7 +14,6 @@ use crate::doctor::kept::Known;
 use crate::evidence;
 use crate::runner::identity::Met;
 use crate::scenario::RightVerdict;
-use crate::snapshot::Comparison;
 
 /// `verdict.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -179,14 +178,10 @@ impl From<&Finished> for VerdictDocument {
             attempt: 1,
             seed: finished.seed,
             seconds: finished.took.as_secs_f64(),
-            snapshot: finished.snapshot.as_ref().map(|comparison| {
-                match comparison {
-                    Comparison::Same => "same",
-                    Comparison::Differs { .. } => "differs",
-                    Comparison::Missing { .. } => "missing",
-                }
-                .to_owned()
-            }),
+            snapshot: finished
+                .snapshot
+                .as_ref()
+                .map(|comparison| comparison.word().to_owned()),
             exercised: judgement.map_or_else(BTreeMap::new, |j| {
                 j.exercised
                     .iter()

@@ -222,18 +222,14 @@ fn set_console(session: &mut Session<'_>, setting: ConsoleSetting) -> Result<(),
     Ok(())
 }
 
-/// A scenario at another rate leaves the module at the rig's, or the next case is deaf.
+/// A scenario that set the module's rate otherwise leaves it as the rig file says, or the next case
+/// is deaf, and the next examination finds another module than it was told of.
 fn restore_console(session: &mut Session<'_>, around: &Around<'_>) -> Result<(), Stop> {
     match around.case.scenario.console {
-        ConsoleSetting::Rate(rate) if rate != session.rig.baud => {
-            let baud = session.rig.baud;
-            session.ask(&format!("AT+IPR={baud}"))?;
-            session.set_baud(baud)?;
-            let within = session.deadline(scenario::READY_WITHIN);
-            session.ready(within)?;
-            session.ask("AT&W").map(drop)
+        ConsoleSetting::Fixed => Ok(()),
+        ConsoleSetting::Auto | ConsoleSetting::Rate(_) => {
+            set_console(session, ConsoleSetting::Fixed)
         }
-        _ => Ok(()),
     }
 }
 

@@ -32,8 +32,10 @@ pub(super) const FORCED_UPDATE_WITHIN: Duration = Duration::from_secs(20 * 60);
 const SILENT_AT_MOST: Duration = Duration::from_secs(5 * 60);
 /// How often it is looked whether the module has started anew meanwhile.
 const BOOT_SHOWS_WITHIN: Duration = Duration::from_secs(10);
-/// How long a command other than `AT+QFOTADL` may take to answer.
-const PROBE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a command other than `AT+QFOTADL` may take to answer: the longest that the AT manual
+/// gives one that is asked here (`AT+CFUN`). The next must not be sent into an answer that is still
+/// to come, or it is taken for its own.
+const PROBE_WITHIN: Duration = Duration::from_secs(15);
 /// How long a module may look for a network after it has started.
 pub(super) const REGISTERED_WITHIN: Duration = Duration::from_secs(180);
 /// How long a whole download may take at the rate of deep coverage.
