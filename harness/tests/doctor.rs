@@ -5,6 +5,7 @@
 //! a process of its own behind them, by the command. All that can live at once does: they wait
 //! most of the time.
 
+mod module_process;
 mod patient;
 mod process;
 

@@ -5,7 +5,9 @@
 //! the slowest.
 
 mod bench;
+mod module_process;
 mod process;
+mod skipped;
 
 use std::fmt::Write as _;
 

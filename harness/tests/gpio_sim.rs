@@ -7,7 +7,9 @@
 )]
 mod process;
 
-use std::io::{BufRead as _, BufReader, Write as _};
+mod skipped;
+
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -62,11 +64,7 @@ fn sim() -> Option<(String, PathBuf, PathBuf)> {
         ))
     })();
     if sim.is_none() {
-        // Not by `eprintln!`: libtest keeps back what a passing test prints.
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED: no simulated GPIO chip: `just gpio-sim` brings one"
-        );
+        skipped::skipped("no simulated GPIO chip: `just gpio-sim` brings one");
     }
     sim
 }

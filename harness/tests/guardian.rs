@@ -1,8 +1,10 @@
 //! What becomes of a module when its runner dies, hangs or is interrupted, on a bench of real
 //! paths whose module outlives all of them.
 
+mod module_process;
 mod own_module;
 mod process;
+mod skipped;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -302,8 +304,7 @@ fn a_hundred_runners_are_killed() {
 #[test]
 fn over_gpio_sim_too() {
     let Some(lines) = Lines::gpio_sim() else {
-        let text = b"SKIPPED: GPIO_SIM_CHIP is not set; see `just gpio-sim`\n";
-        let _ = std::io::stderr().write_all(text);
+        skipped::skipped("no simulated GPIO chip: `just gpio-sim` brings one");
         return;
     };
     let rounds = std::env::var("GUARDIAN_ROUNDS").map_or(MOMENTS.len(), |n| n.parse().unwrap());

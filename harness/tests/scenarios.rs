@@ -1,5 +1,7 @@
 //! Every scenario, on the virtual module, against the sequence that was accepted for it.
 
+mod skipped;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,7 +55,7 @@ fn scenario(#[files("../scenarios/*.toml")] path: PathBuf) {
                 "{}",
                 text::case(case, false)
             );
-            eprintln!("skipped: {}: {why}", case.id);
+            skipped::skipped(format_args!("{}: {why}", case.id));
             continue;
         }
         assert_eq!(case.verdict, Verdict::Pass, "{}", text::case(case, false));

@@ -34,7 +34,7 @@ if [ $# -gt 0 ]; then
 fi
 tests -p rig --test gpio_sim
 tests -p harness --test gpio_sim
-# Each moment once; `just gpio-sim` with GUARDIAN_ROUNDS=100 is the long form.
+# Each moment once. `GUARDIAN_ROUNDS=100 HIL_GPIO_SIM_LIMIT=2400 just gpio-sim` is the long form.
 HIL_GPIO_SIM_LIMIT=${HIL_GPIO_SIM_LIMIT:-600} GUARDIAN_ROUNDS=${GUARDIAN_ROUNDS:-7} tests -p harness --test guardian over_gpio_sim_too
 
 # What the run inside left behind is judged again, outside.

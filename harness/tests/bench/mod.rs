@@ -1,10 +1,11 @@
 //! A foreign module on a bench of real paths, for `hil` to be run on.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::module_process;
 use crate::process::{Done, Running, files_named, free_port, hil};
+use crate::skipped::skipped;
 
 /// How VBAT and PWRKEY are driven.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +33,7 @@ pub(crate) fn python_is_there() -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !there {
-        // Not by `eprintln!`: libtest keeps back what a passing test prints.
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED: no `python3` on this machine, so no foreign module was tested"
-        );
+        skipped("no `python3` on this machine, so no foreign module was tested");
     }
     there
 }
@@ -56,25 +53,20 @@ impl Bench {
             }
         }
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut module = Command::new("python3")
-            .arg("-B") // leaves no `__pycache__` in the checkout
-            .arg(project.join("tests/foreign/module.py"))
-            .arg("--console")
-            .arg(dir.path().join("console"))
-            .arg("--vbat")
-            .arg(dir.path().join("vbat"))
-            .arg("--pwrkey")
-            .arg(dir.path().join("pwrkey"))
-            .arg("--manifest")
-            .arg(project.join("../fixtures/packages/manifest.toml"))
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        let stdout = module.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut said).unwrap();
+        let (module, said) = module_process::start(
+            Command::new("python3")
+                .arg("-B") // leaves no `__pycache__` in the checkout
+                .arg(project.join("tests/foreign/module.py"))
+                .arg("--console")
+                .arg(dir.path().join("console"))
+                .arg("--vbat")
+                .arg(dir.path().join("vbat"))
+                .arg("--pwrkey")
+                .arg(dir.path().join("pwrkey"))
+                .arg("--manifest")
+                .arg(project.join("../fixtures/packages/manifest.toml"))
+                .args(options),
+        );
         let bench = Self { module, dir };
         assert_eq!(said, "ready\n", "`module.py` did not start");
         bench.copy_scenarios();

@@ -1,12 +1,12 @@
 //! The virtual module in a process of its own, behind files: a bench of real paths that outlives
 //! whoever runs on it.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use serde_json::Value;
 
+use crate::module_process;
 use crate::process::{Done, Running, files_named, free_port, hil};
 
 /// How VBAT and PWRKEY are driven.
@@ -72,22 +72,17 @@ impl Bench {
                 std::fs::write(dir.path().join(name), "0").unwrap();
             }
         }
-        let mut module = Command::new(env!("CARGO_BIN_EXE_hil"))
-            .args(["module", "--baud", "115200"])
-            .args(["--speed", &speed.to_string()])
-            .arg("--link")
-            .arg(dir.path().join("console"))
-            .arg("--vbat")
-            .arg(lines.level(dir.path(), 0))
-            .arg("--pwrkey")
-            .arg(lines.level(dir.path(), 1))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut tty = String::new();
-        let stdout = module.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut tty).unwrap();
+        let (module, tty) = module_process::start(
+            Command::new(env!("CARGO_BIN_EXE_hil"))
+                .args(["module", "--baud", "115200"])
+                .args(["--speed", &speed.to_string()])
+                .arg("--link")
+                .arg(dir.path().join("console"))
+                .arg("--vbat")
+                .arg(lines.level(dir.path(), 0))
+                .arg("--pwrkey")
+                .arg(lines.level(dir.path(), 1)),
+        );
         assert!(tty.starts_with("/dev/"), "`hil module` said `{tty}`");
         let bench = Self { module, dir, lines };
         bench.write_rig_file(&bench.lines.keys(bench.path(), 0));

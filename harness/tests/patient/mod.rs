@@ -1,10 +1,10 @@
 //! A rig of real paths with a virtual module in a process of its own behind it, to be examined.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use crate::module_process;
 use crate::process::{Running, files_named, free_port, hil};
 
 /// What a healthy rig is made of, to be broken.
@@ -91,16 +91,8 @@ impl Healthy {
 }
 
 fn module(options: &[String]) -> Child {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_hil"))
-        .arg("module")
-        .args(options)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = String::new();
-    let stdout = child.stdout.take().unwrap();
-    BufReader::new(stdout).read_line(&mut said).unwrap();
+    let mut hil = Command::new(env!("CARGO_BIN_EXE_hil"));
+    let (child, said) = module_process::start(hil.arg("module").args(options));
     assert!(said.starts_with("/dev/"), "`hil module` said `{said}`");
     child
 }

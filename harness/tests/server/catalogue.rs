@@ -176,7 +176,7 @@ fn every_plan_does_what_it_says() {
             .map(|named| NetworkNeeds::of(&named.plan))
             .fold(NetworkNeeds::default(), NetworkNeeds::and);
         if let Some(why) = why_not(needs) {
-            eprintln!("skipped: {}: {why}", row.id);
+            crate::skipped::skipped(format_args!("{}: {why}", row.id));
             continue;
         }
         if let Err(why) = play(&plans) {

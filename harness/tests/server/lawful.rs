@@ -13,7 +13,7 @@ fn run(client: &mut Command) -> Option<Output> {
         Ok(output) => Some(output),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let name = client.get_program().display();
-            eprintln!("skipped: there is no `{name}` on this machine");
+            crate::skipped::skipped(format_args!("there is no `{name}` on this machine"));
             None
         }
         Err(error) => panic!("{error}"),

@@ -8,3 +8,5 @@ mod hostile;
 mod lawful;
 mod network;
 mod parts;
+#[path = "../skipped/mod.rs"]
+mod skipped;

@@ -11,6 +11,7 @@ use harness::package_server::{NetworkNeeds, Seen, Serving, why_not};
 
 use crate::apart::{Apart, Role};
 use crate::parts::{Bench, DEADLINE, Ending, ask, get, package, read_all, through};
+use crate::skipped::skipped;
 
 const FIREWALL: NetworkNeeds = NetworkNeeds {
     firewall: true,
@@ -28,7 +29,7 @@ pub(crate) static TABLES: Mutex<()> = Mutex::new(());
 /// Whether this machine can; where it cannot, why is printed.
 fn can(needs: NetworkNeeds) -> Option<MutexGuard<'static, ()>> {
     if let Some(why) = why_not(needs) {
-        eprintln!("skipped: {why}");
+        skipped(why);
         return None;
     }
     Some(TABLES.lock().unwrap_or_else(PoisonError::into_inner))
