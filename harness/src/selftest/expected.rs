@@ -14,6 +14,7 @@
 //! | M25 | R4, R15 | `short-download` | what is seen first is `HTTPEND,0` after a 404; that a page was flashed shows when nothing starts any more |
 //! | M27, M30 | R15 | `whole-package` | what is installed wrongly is found by the module's own check, and blamed on a package that was right: R15 the other way round |
 //! | M29 | its pinned outcome | `expectation` | no word of the guide speaks of chunked answers; the scenario's own expectation is the pin |
+//! | M41 | R15, by the last byte | R15, by one in the middle | the last byte of a stand-in package is half of a page's number, and another number there cannot be read: even this module refuses it |
 //! | M42, M43, M76 | R16 | `right-refusal` | R16, and it forbids `UPDATING` for such a package, too |
 //! | M53, M56, M57 | image hash | `update-succeeds` | no hash of the flash is to be had over a wire; the module's own check ends the update with an error |
 //! | M54, M55 | a module that lives | `version-readable` | a module that is no more does not tell its version |
