@@ -262,11 +262,6 @@ impl<'a> Session<'a> {
         self.bytes_read > 0
     }
 
-    /// Bytes that the module has said in this case.
-    pub(super) fn bytes_read(&self) -> usize {
-        self.bytes_read
-    }
-
     /// That a virtual module's thread ended is not a module's silence.
     pub(super) fn check_alive(&self) -> Result<(), Stop> {
         if self.rig.is_alive() {
@@ -473,6 +468,7 @@ impl<'a> Session<'a> {
         // A command is not sent before the lines that came ahead of it are understood.
         if let Some((expectation, Some(act @ (Act::Cut | Act::Assert(_))))) = sought
             && self.splitter.pending().is_empty()
+            && !self.met_by_unfinished
             && expectation.met_at_once(&self.chunk[..n])
         {
             acted = Some((act, self.act(act)?));
@@ -505,6 +501,10 @@ impl<'a> Session<'a> {
         {
             found = Some((heard.len(), Awaited::Came));
             unfinished = true;
+        }
+        if acted.is_some() && found.is_none() {
+            // What was done is told, whatever the whole line turned out to be.
+            found = Some((heard.len(), Awaited::Came));
         }
         if let (Some((_, Awaited::Came)), Some((_, Some(act))), None) = (&found, sought, &acted) {
             acted = Some((act, self.act(act)?));
@@ -626,6 +626,10 @@ impl<'a> Session<'a> {
     pub(super) fn set_baud(&mut self, baud: u32) -> Result<(), Stop> {
         if let Some(line) = self.splitter.cut_short() {
             self.received(line, None)?;
+            if std::mem::take(&mut self.met_by_unfinished) {
+                // It has met an expectation already.
+                self.forget_the_past();
+            }
         }
         self.rig.console.set_baud(baud)?;
         self.done(self.now(), Event::Rate(baud))

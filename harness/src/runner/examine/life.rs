@@ -97,14 +97,14 @@ impl Examiner<'_, '_> {
     pub(super) fn mark(&self) -> Mark {
         Mark {
             entries: self.session.timeline().len(),
-            bytes: self.session.bytes_read(),
+            bytes: self.session.bytes_heard(),
         }
     }
 
     /// Asks until it answers, or for so long; what came since `mark` counts.
     pub(super) fn life(&mut self, mark: Mark, within: Duration) -> Result<Life, Stop> {
         let answered = self.session.ready(within)? == Awaited::Came;
-        let bytes = self.session.bytes_read() - mark.bytes;
+        let bytes = self.session.bytes_heard() - mark.bytes;
         let mut sample = String::new();
         for entry in &self.session.timeline()[mark.entries..] {
             if let Event::Received { line, message } = &entry.event
@@ -137,7 +137,7 @@ impl Examiner<'_, '_> {
             if life.answered {
                 let rest = turn.min(until).saturating_sub(self.session.now());
                 self.session.pass(rest)?;
-                life.bytes = self.session.bytes_read() - mark.bytes;
+                life.bytes = self.session.bytes_heard() - mark.bytes;
             }
             if self.session.now() >= until {
                 return Ok(life);
