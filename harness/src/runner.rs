@@ -14,6 +14,7 @@ mod fresh;
 pub(crate) mod identity;
 mod inbox;
 mod moves;
+mod rate;
 pub mod reaction;
 mod recovery;
 mod session;

@@ -8,9 +8,9 @@ use dfota::monitor::Monitor;
 use dfota::timeline::{Entry, Event, Stage};
 use serde::Serialize;
 
-use super::case::answers_at_some_rate;
 use super::depot::Depot;
 use super::ending;
+use super::rate::answers_at_some_rate;
 use super::session::{Session, Stop};
 use super::{Run, RunError, Table};
 use crate::contamination::Marker;

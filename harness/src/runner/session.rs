@@ -8,33 +8,28 @@
 
 mod care;
 mod power;
+mod stop;
+mod wait;
 
-use std::io;
-use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use dfota::line::{Line, Splitter};
 use dfota::message::Understanding;
 use dfota::monitor::{Monitor, Phase};
 use dfota::reader::What;
-use dfota::timeline::{Entry, Event, Pin, Purpose};
-use dfota::transcript::escape;
-use dfota::urc;
+use dfota::timeline::{Entry, Event, Purpose};
 use rig::Rig;
-use rig::console::{CHUNK_LEN_MAX, ConsoleError};
-use rig::line::LineError;
-use rig::transmit::TransmitError;
+use rig::console::CHUNK_LEN_MAX;
 
+pub(super) use self::stop::Stop;
+pub(super) use self::wait::{Act, Awaited};
 use super::fresh::Fresh;
 use super::inbox::{self, Inbox};
-use crate::contamination::StateError;
 use crate::evidence::CaseFolder;
-use crate::guardian::{BEAT, Guardian};
+use crate::guardian::Guardian;
 use crate::interrupt::{Interrupt, Urgency};
-use crate::package_server::ServerError;
 use crate::package_server::record::Seen;
 use crate::safety::{Standing, Supply};
-use crate::scenario::Expectation;
 
 /// Most bytes that a case takes from its module. A module that says more floods, and is judged
 /// on what it said so far.
@@ -43,77 +38,6 @@ const BYTES_MAX: usize = 8 << 20;
 const ENTRIES_MAX: usize = 200_000;
 /// And so many more for what is done and said about it then: that it floods, that its power went.
 const ENTRIES_RESERVE: usize = 10_000;
-
-/// Why a session cannot go on. What the module did wrong is never here: that is a finding.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Stop {
-    /// The console failed.
-    #[error(transparent)]
-    Console(#[from] ConsoleError),
-    /// A line failed.
-    #[error(transparent)]
-    Line(#[from] LineError),
-    /// Our transmit line could not be switched.
-    #[error(transparent)]
-    Transmit(#[from] TransmitError),
-    /// The evidence cannot be written.
-    #[error("cannot write evidence")]
-    Evidence(#[from] io::Error),
-    /// The module said more than a case may hold.
-    #[error("the module floods: {0}")]
-    Flood(&'static str),
-    /// The package server failed.
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    /// A step cannot be done on this rig.
-    #[error("{0}")]
-    Refused(String),
-    /// Nobody would act for this process any more, so it ends while it can.
-    #[error("the guardian of this run is gone: see `guardian.jsonl`, and who ended it")]
-    Unguarded,
-    /// What the rig remembers cannot be written.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The harness has a defect.
-    #[error("the runner panicked: {0}")]
-    Panicked(String),
-    /// The person at the terminal, or the system, asked the run to end.
-    #[error("interrupted")]
-    Interrupted(Urgency),
-}
-
-impl Stop {
-    /// What a panic was about.
-    pub(super) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
-        let text = payload
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        Self::Panicked(text.unwrap_or("without a word").to_owned())
-    }
-}
-
-/// What is done the moment an expectation is met.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Act {
-    /// The supply is switched off.
-    Cut,
-    /// A line is asserted.
-    Assert(Pin),
-    /// Bytes are sent.
-    Send(Vec<u8>),
-}
-
-/// What a wait ended with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Awaited {
-    /// It came, and the act that was ready has been done.
-    Came,
-    /// Something came that rules it out: the line.
-    RuledOut(String),
-    /// Its deadline passed.
-    Overdue,
-}
 
 /// A case under way.
 pub(super) struct Session<'a> {
@@ -154,8 +78,6 @@ pub(super) struct Session<'a> {
     cursor: usize,
     /// The last expectation was met by a line that had not ended yet.
     met_by_unfinished: bool,
-    /// Where in the timeline the line stands, or will stand, that the next cut answers to.
-    trigger: Option<usize>,
     /// How the last cut came too late to be the one that was planned, if it did.
     overrun: Option<String>,
     /// Lines that were never sent; `None` once the module has refused such a line.
@@ -217,7 +139,6 @@ impl<'a> Session<'a> {
             chunk: Box::new([0; CHUNK_LEN_MAX]),
             cursor: 0,
             met_by_unfinished: false,
-            trigger: None,
             overrun: None,
             fresh: Some(Fresh::new()),
             observer,
@@ -313,231 +234,6 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// From here on, only what comes later meets an expectation.
-    pub(super) fn forget_the_past(&mut self) {
-        self.cursor = self.timeline.len();
-    }
-
-    /// Waits until `within` has passed for what is expected, and does `act` the moment it is
-    /// there. Messages that came after the last one that was awaited count.
-    pub(super) fn await_message(
-        &mut self,
-        expectation: &Expectation,
-        within: Duration,
-        act: Option<&Act>,
-    ) -> Result<Awaited, Stop> {
-        let until = self.now() + within;
-        if let Some(awaited) = self.already(expectation) {
-            if awaited == Awaited::Came
-                && let Some(act) = act
-            {
-                let seen = self.now();
-                let acted = self.act(act)?;
-                self.trigger = Some(match self.met_by_unfinished {
-                    true => self.timeline.len(),
-                    false => self.cursor - 1,
-                });
-                self.settle(act, Some(seen), acted)?;
-                self.trigger = None;
-            }
-            return Ok(awaited);
-        }
-        loop {
-            let left = until.saturating_sub(self.now());
-            if left.is_zero() {
-                return Ok(Awaited::Overdue);
-            }
-            if let Some(awaited) = self.listen(left, Some((expectation, act)))? {
-                return Ok(awaited);
-            }
-        }
-    }
-
-    /// Looks for what is expected among what came since the last expectation was met.
-    fn already(&mut self, expectation: &Expectation) -> Option<Awaited> {
-        for index in self.cursor..self.timeline.len() {
-            let Event::Received { line, message } = &self.timeline[index].event else {
-                continue;
-            };
-            if expectation.met_by(message, Some(&line.bytes)) {
-                self.cursor = index + 1;
-                return Some(Awaited::Came);
-            }
-            if expectation.ruled_out_by(message) {
-                let what = escape(&line.bytes);
-                self.cursor = index + 1;
-                return Some(Awaited::RuledOut(what));
-            }
-        }
-        self.cursor = self.timeline.len();
-        if !self.met_by_unfinished
-            && let Some(message) = urc::decided(self.splitter.pending())
-            && expectation.met_by(&message, None)
-        {
-            self.met_by_unfinished = true;
-            return Some(Awaited::Came);
-        }
-        None
-    }
-
-    /// Waits until the judge sees a phase that satisfies `reached`, or has seen one since the
-    /// entry `from`, at most `within`.
-    pub(super) fn await_phase(
-        &mut self,
-        within: Duration,
-        from: usize,
-        reached: impl Fn(Phase) -> bool,
-    ) -> Result<Awaited, Stop> {
-        let until = self.now() + within;
-        loop {
-            let passed = self.phases.iter().rev();
-            let mut passed = passed.take_while(|(entry, _)| *entry >= from);
-            if reached(self.monitor.phase()) || passed.any(|(_, phase)| reached(*phase)) {
-                self.forget_the_past();
-                return Ok(Awaited::Came);
-            }
-            let left = until.saturating_sub(self.now());
-            if left.is_zero() {
-                return Ok(Awaited::Overdue);
-            }
-            self.listen(left, None)?;
-        }
-    }
-
-    /// Waits until the pending command has its final result code, at most `within`: until then
-    /// the module does not listen to another.
-    pub(super) fn await_answered(&mut self, within: Duration) -> Result<(), Stop> {
-        let until = self.now() + within;
-        while self.understanding.pending().is_some() {
-            let left = until.saturating_sub(self.now());
-            if left.is_zero() {
-                break;
-            }
-            self.listen(left, None)?;
-        }
-        Ok(())
-    }
-
-    /// Lets time pass; what arrives is recorded.
-    pub(super) fn pass(&mut self, time: Duration) -> Result<(), Stop> {
-        let until = self.now() + time;
-        loop {
-            let left = until.saturating_sub(self.now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            self.listen(left, None)?;
-        }
-    }
-
-    /// One wait, at most `limit`, and everything that it brings.
-    fn listen(
-        &mut self,
-        limit: Duration,
-        sought: Option<(&Expectation, Option<&Act>)>,
-    ) -> Result<Option<Awaited>, Stop> {
-        self.heed_interrupt()?;
-        self.beat()?;
-        let limit = limit.min(BEAT);
-        let woken = self.rig.console.wait(self.inbox.waker().as_fd(), limit)?;
-        let mut awaited = None;
-        if woken.console {
-            awaited = self.hear(sought)?;
-        }
-        if woken.other {
-            self.take_reports()?;
-        }
-        self.folder.flush()?;
-        Ok(awaited)
-    }
-
-    /// Reads what has arrived; decides, acts, and only then keeps the books.
-    fn hear(
-        &mut self,
-        sought: Option<(&Expectation, Option<&Act>)>,
-    ) -> Result<Option<Awaited>, Stop> {
-        let n = self.rig.console.read(&mut self.chunk)?;
-        let at = self.now();
-        if n == 0 {
-            return Ok(None);
-        }
-        if let Some(what) = self.flooded_by(n) {
-            return Err(Stop::Flood(what));
-        }
-        let mut acted = None;
-        // A command is not sent before the lines that came ahead of it are understood.
-        if let Some((expectation, Some(act @ (Act::Cut | Act::Assert(_))))) = sought
-            && self.splitter.pending().is_empty()
-            && !self.met_by_unfinished
-            && expectation.met_at_once(&self.chunk[..n])
-        {
-            acted = Some((act, self.act(act)?));
-        }
-        let lines = self.splitter.push(at, &self.chunk[..n]);
-        let mut found = None;
-        let mut heard = Vec::with_capacity(lines.len());
-        for line in lines {
-            let message = self.understanding.line(&line);
-            let stale = std::mem::take(&mut self.met_by_unfinished);
-            if let Some((expectation, _)) = sought
-                && found.is_none()
-                && !stale
-            {
-                if expectation.met_by(&message, Some(&line.bytes)) {
-                    found = Some((heard.len() + 1, Awaited::Came));
-                } else if expectation.ruled_out_by(&message) {
-                    let what = escape(&line.bytes);
-                    found = Some((heard.len() + 1, Awaited::RuledOut(what)));
-                }
-            }
-            heard.push((line, message, stale));
-        }
-        let mut unfinished = false;
-        if let Some((expectation, _)) = sought
-            && found.is_none()
-            && !self.met_by_unfinished
-            && let Some(message) = urc::decided(self.splitter.pending())
-            && expectation.met_by(&message, None)
-        {
-            found = Some((heard.len(), Awaited::Came));
-            unfinished = true;
-        }
-        if acted.is_some() && found.is_none() {
-            // What was done is told, whatever the whole line turned out to be.
-            found = Some((heard.len(), Awaited::Came));
-        }
-        if let (Some((_, Awaited::Came)), Some((_, Some(act))), None) = (&found, sought, &acted) {
-            acted = Some((act, self.act(act)?));
-        }
-
-        self.folder
-            .wire(at, What::Chunk(self.chunk[..n].to_vec()))?;
-        self.bytes_read += n;
-        // What the server had seen by now stands before what the module says of it.
-        self.take_reports()?;
-        let before = self.timeline.len();
-        for (line, message, stale) in heard {
-            self.happened_at(at, Event::Received { line, message })?;
-            if stale {
-                // Its unfinished form has met an expectation already.
-                self.cursor = self.cursor.max(self.timeline.len());
-            }
-        }
-        if let Some((lines, _)) = &found {
-            self.cursor = before + lines;
-        }
-        self.met_by_unfinished |= unfinished;
-        if let Some((act, acted)) = acted {
-            self.trigger = Some(match unfinished {
-                true => self.timeline.len(),
-                false => self.cursor - 1,
-            });
-            self.settle(act, Some(at), acted)?;
-            self.trigger = None;
-        }
-        Ok(found.map(|(_, awaited)| awaited))
-    }
-
     /// Whether `n` bytes more are too many, and how. Asked before they are kept anywhere, so that
     /// the two records of the wire end at the same byte; a line has at least one byte.
     fn flooded_by(&self, n: usize) -> Option<&'static str> {
@@ -554,35 +250,6 @@ impl<'a> Session<'a> {
         let message = self.understanding.line(&line);
         let at = at_most.map_or(line.at, |most| most.min(line.at));
         self.happened_at(at, Event::Received { line, message })
-    }
-
-    /// Does an act, and nothing else; says when it was done.
-    fn act(&mut self, act: &Act) -> Result<Duration, Stop> {
-        match act {
-            Act::Cut => return self.cut(),
-            Act::Assert(pin) => self.pin(*pin)?.assert()?,
-            Act::Send(bytes) => {
-                self.understanding.sent(bytes);
-                self.rig.console.write(bytes)?;
-            }
-        }
-        Ok(self.now())
-    }
-
-    /// Keeps the books of an act.
-    fn settle(&mut self, act: &Act, seen: Option<Duration>, acted: Duration) -> Result<(), Stop> {
-        match act {
-            Act::Cut => self.supply_went_off(acted)?,
-            Act::Assert(pin) => {
-                let (pin, asserted) = (*pin, true);
-                self.done(acted, Event::Pin { pin, asserted })?;
-            }
-            Act::Send(bytes) => self.went_out(acted, bytes, Purpose::Step)?,
-        }
-        if let Some(seen) = seen {
-            self.happened_at(acted, Event::Reaction { seen, acted })?;
-        }
-        Ok(())
     }
 
     /// Sends to the module.
@@ -603,23 +270,6 @@ impl<'a> Session<'a> {
     fn done(&mut self, at: Duration, event: Event) -> Result<(), Stop> {
         self.folder.wire(at, What::Event(event.clone()))?;
         self.happened_at(at, event)
-    }
-
-    /// Whether the update went on to another phase between the line that a cut answers to,
-    /// which is the first one from `from` on, and the cut. A runner that was starved reads old
-    /// bytes late, and its own reaction looks as quick as ever; what the module said meanwhile
-    /// tells.
-    fn overrun_since(&self, from: usize) -> Option<String> {
-        let line = (from..self.timeline.len())
-            .find(|index| matches!(self.timeline[*index].event, Event::Received { .. }))?;
-        let (_, then) = self.phases.iter().rev().find(|(entry, _)| *entry <= line)?;
-        let (then, now) = (then.word(), self.monitor.phase().word());
-        (then != now).then(|| format!("wanted while {then}, done while {now}"))
-    }
-
-    /// How the last cut came too late to be the one that was planned, if it did.
-    pub(super) fn overrun(&mut self) -> Option<String> {
-        self.overrun.take()
     }
 
     /// Changes the console's own rate. What was held back at the old one is cut short.

@@ -6,8 +6,8 @@ use dfota::message::Message;
 use dfota::timeline::{Event, Pin, Power, ReadBack};
 use dfota::transcript::escape;
 
-use super::super::case::FIXED_RATES;
 use super::super::moves::FORCED_UPDATE_WITHIN;
+use super::super::rate::FIXED_RATES;
 use super::super::session::{Awaited, Stop};
 use super::Examiner;
 use crate::scenario::READY_WITHIN;

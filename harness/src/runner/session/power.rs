@@ -15,7 +15,7 @@ use dfota::timeline::{Event, Pin, Power, ReadBack, ReleasedBy, Transmit};
 use rig::config::Gates;
 use rig::transmit::LetGo;
 
-use super::{Act, Session, Stop};
+use super::{Session, Stop};
 use crate::safety::Supply;
 
 /// How long bytes may still arrive after the supply was switched: what the adapter and the
@@ -50,8 +50,8 @@ impl Session<'_> {
     /// Switches the supply off.
     pub(in crate::runner) fn supply_off(&mut self) -> Result<(), Stop> {
         self.let_go_of_transmit()?;
-        let acted = self.act(&Act::Cut)?;
-        self.supply_went_off(acted)
+        let acted = self.cut()?;
+        self.supply_went_off(acted, None)
     }
 
     /// The edge, and straight after it the transmit line; says when the edge was.
@@ -68,8 +68,13 @@ impl Session<'_> {
 
     /// Lines that end while bytes are still in flight were said before the cut, and stand
     /// before it in the timeline; what comes later stands after it and is evidence that the
-    /// module lived on.
-    pub(super) fn supply_went_off(&mut self, acted: Duration) -> Result<(), Stop> {
+    /// module lived on. `line` is where in the timeline the line stands, or will stand, that the
+    /// cut answers to.
+    pub(super) fn supply_went_off(
+        &mut self,
+        acted: Duration,
+        line: Option<usize>,
+    ) -> Result<(), Stop> {
         self.standing.supply = Supply::Off;
         self.tell_guardian();
         let off = Event::Supply {
@@ -111,10 +116,7 @@ impl Session<'_> {
         }
         self.understanding.power_lost();
         self.met_by_unfinished = false;
-        self.overrun = self
-            .trigger
-            .take()
-            .and_then(|from| self.overrun_since(from));
+        self.overrun = line.and_then(|from| self.overrun_since(from));
         self.happened_at(acted, off)?;
         if let Some((at, event)) = let_go {
             self.happened_at(at, event)?;
@@ -122,6 +124,23 @@ impl Session<'_> {
         self.forget_the_past();
         self.rig.supply.remember()?;
         self.sense().map(drop)
+    }
+
+    /// Whether the update went on to another phase between the line that a cut answers to,
+    /// which is the first one from `from` on, and the cut. A runner that was starved reads old
+    /// bytes late, and its own reaction looks as quick as ever; what the module said meanwhile
+    /// tells.
+    fn overrun_since(&self, from: usize) -> Option<String> {
+        let line = (from..self.timeline.len())
+            .find(|index| matches!(self.timeline[*index].event, Event::Received { .. }))?;
+        let (_, then) = self.phases.iter().rev().find(|(entry, _)| *entry <= line)?;
+        let (then, now) = (then.word(), self.monitor.phase().word());
+        (then != now).then(|| format!("wanted while {then}, done while {now}"))
+    }
+
+    /// How the last cut came too late to be the one that was planned, if it did.
+    pub(in crate::runner) fn overrun(&mut self) -> Option<String> {
+        self.overrun.take()
     }
 
     /// Lets go of our transmit line, unless that has been done.
