@@ -10,7 +10,8 @@ mod killed;
 mod life;
 mod network;
 mod off;
-mod power;
+mod pulse;
+mod supply;
 
 use std::collections::BTreeMap;
 use std::io;
