@@ -49,11 +49,11 @@ bench-reaction:
 
 # Kills a hundred runners, in every phase, on a bench of files: a quarter of an hour.
 guardian-100:
-    cargo test --package harness --test guardian -- --ignored --exact a_hundred_runners_are_killed
+    cargo test --package harness --test all -- --ignored --exact guardian::a_hundred_runners_are_killed
 
 # Strangers against the package server, for a minute, and slowhttptest where there is one.
 soak-server:
-    cargo test --package harness --test server -- --ignored --exact hostile::strangers_neither_end_it_nor_disturb_a_download_for_a_minute --nocapture
+    cargo test --package harness --test all -- --ignored --exact server::hostile::strangers_neither_end_it_nor_disturb_a_download_for_a_minute --nocapture
 
 # The package server beside nginx (Debian: nginx-light), in the same run; says so where there is none.
 bench-server:

@@ -111,7 +111,7 @@ fn normalise(text: &str) -> String {
 fn pending_text(seen: &str, about: About<'_>) -> String {
     let json = |text: &str| serde_json::Value::from(text).to_string();
     format!(
-        "---\nsource: harness/tests/scenarios.rs\ndescription: {}\ninfo: {}\ninput_file: {}\n---\n{seen}\n",
+        "---\nsource: harness/tests/all/scenarios.rs\ndescription: {}\ninfo: {}\ninput_file: {}\n---\n{seen}\n",
         json(about.title),
         json(about.rig),
         about.scenario,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `just gpio-sim`: the tests that need GPIO lines, on chips that a kernel simulates. Without
-# arguments all of them; with arguments, those are cargo's: `run.sh -p rig --test gpio_sim`.
+# arguments all of them; with arguments, those are cargo's: `run.sh -p rig --test all gpio_sim::`.
 # Exit code 106, in words, where no such kernel can be had.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -32,10 +32,10 @@ if [ $# -gt 0 ]; then
     tests "$@"
     exit
 fi
-tests -p rig --test gpio_sim
-tests -p harness --test gpio_sim
+tests -p rig --test all gpio_sim::
+tests -p harness --test all gpio_sim::
 # Each moment once. `GUARDIAN_ROUNDS=100 HIL_GPIO_SIM_LIMIT=2400 just gpio-sim` is the long form.
-HIL_GPIO_SIM_LIMIT=${HIL_GPIO_SIM_LIMIT:-600} GUARDIAN_ROUNDS=${GUARDIAN_ROUNDS:-7} tests -p harness --test guardian over_gpio_sim_too
+HIL_GPIO_SIM_LIMIT=${HIL_GPIO_SIM_LIMIT:-600} GUARDIAN_ROUNDS=${GUARDIAN_ROUNDS:-7} tests -p harness --test all guardian::over_gpio_sim_too
 
 # What the run inside left behind is judged again, outside.
 runs=("$left"/evidence/*/run.json)

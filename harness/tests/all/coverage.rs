@@ -1,0 +1,112 @@
+//! The table of the guide's outcomes: what the scenarios ask for comes, and the rest has a reason.
+
+use std::path::{Path, PathBuf};
+
+use dfota::monitor::Monitor;
+use dfota::outcomes;
+use dfota::timeline::Entry;
+use harness::coverage::{self, NOT_PROVOKED};
+use harness::evidence::RunFolder;
+use harness::interrupt::Interrupt;
+use harness::packages::Packages;
+use harness::report::Finished;
+use harness::runner::{Observer, Run};
+use harness::scenario::{self, Case};
+use rig::config::RigFile;
+
+use crate::tables;
+
+struct Quiet;
+
+impl Observer for Quiet {
+    fn begins(&self, _: &Case) {}
+    fn happened(&self, _: &Case, _: &Entry, _: &Monitor) {}
+    fn warns(&self, _: &Case, _: &str) {}
+    fn over(&self, _: &Finished) {}
+}
+
+fn project(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+}
+
+fn all() -> Vec<Case> {
+    scenario::select(&["all"], &project("scenarios")).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// For each outcome the case that asks for the least beside it, and another: some ask for one
+/// of two, and get the other.
+fn few(cases: &[Case]) -> Vec<Case> {
+    let mut ids: Vec<&str> = Vec::new();
+    for outcome in outcomes::ALL {
+        let asking = || {
+            cases
+                .iter()
+                .filter(|case| coverage::asked_for(case).contains(outcome.id))
+        };
+        let asks = |case: &&Case| coverage::asked_for(case).len();
+        ids.extend(asking().min_by_key(asks).map(|case| case.id.as_str()));
+        ids.extend(asking().next_back().map(|case| case.id.as_str()));
+    }
+    cases
+        .iter()
+        .filter(|case| ids.contains(&case.id.as_str()))
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn every_outcome_is_observed_where_a_scenario_asks_for_it_or_has_a_reason() {
+    let cases = few(&all());
+    let run = Run {
+        rig: RigFile::virtual_default(),
+        packages: Packages::load(&project("fixtures/packages")).unwrap_or_else(|e| panic!("{e}")),
+        seed: 1,
+        snapshots: false,
+        jobs: 2,
+        defects: Vec::new(),
+        guard: harness::guardian::Guard::default(),
+    };
+    let evidence = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(evidence.path(), "run").unwrap();
+    let _tables = tables::alone_where_needed(&cases);
+    let finished = run.all(&cases, &folder, &Interrupt::new(), &Quiet).unwrap();
+    let table = coverage::table(&cases, &finished);
+    assert_eq!(table.len(), outcomes::ALL.len());
+    let mut unmatched: Vec<&str> = outcomes::ALL
+        .iter()
+        .map(|outcome| outcome.id)
+        .filter(|id| !table[*id].matched)
+        .collect();
+    unmatched.sort_unstable();
+    let mut excused: Vec<&str> = NOT_PROVOKED.iter().map(|(outcome, _)| outcome.id).collect();
+    excused.sort_unstable();
+    // Equal, so that no excuse outlives the scenario that makes it needless.
+    assert_eq!(unmatched, excused, "{table:#?}");
+}
+
+#[test]
+fn without_a_run_every_outcome_has_cases_that_ask_for_it_or_a_reason() {
+    for (id, row) in coverage::table(&all(), &[]) {
+        let excused = NOT_PROVOKED.iter().any(|(outcome, _)| outcome.id == id);
+        assert_eq!(row.provoked.is_empty(), excused, "{id}: {row:?}");
+        assert!(row.observed.is_empty() && !row.matched, "{id}");
+        assert!(row.reason.is_some(), "{id}");
+    }
+}
+
+#[test]
+fn a_run_that_asked_for_little_says_so() {
+    let cases: Vec<Case> = all()
+        .into_iter()
+        .filter(|case| case.id == "test-command")
+        .collect();
+    let table = coverage::table(&cases, &[]);
+    assert_eq!(
+        table["err-254"].reason.as_deref(),
+        Some("none of the cases that were selected asks for it")
+    );
+    assert_eq!(
+        table["test-ok"].reason.as_deref(),
+        Some("no case that asks for it has observed it")
+    );
+}

@@ -1,0 +1,10 @@
+//! The package server from the outside.
+
+mod alone;
+mod apart;
+mod catalogue;
+mod faults;
+mod hostile;
+mod lawful;
+mod network;
+mod parts;
