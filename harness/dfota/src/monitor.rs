@@ -11,10 +11,12 @@
 //! - `power`: cuts, and what proves them
 //! - `firmware`: versions, identity, settings
 //! - `server`: what was served
+//! - `callers`: who asked for it
 //! - `dialect`: spellings
 
 mod answers;
 mod boots;
+mod callers;
 mod commands;
 mod conclusion;
 mod context;
@@ -579,6 +581,7 @@ impl Monitor {
             requests: self.delivery.requests,
             goes_on: self.delivery.goes_on(),
             reached: self.reached,
+            off_since: self.supply.off_since(),
         };
         let parts = Parts {
             attempt: self.attempt.as_mut(),

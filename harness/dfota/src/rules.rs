@@ -160,7 +160,7 @@ rules! {
     MANIFEST_PACKAGE = "manifest-package", None, "house", Harness,
         "What is served is the package in the manifest, unless a fault is planned that alters it.";
     NO_STRANGER = "no-stranger", None, "house", Harness,
-        "Nobody but the module calls the package server during a download.";
+        "Nobody but the module asks for the package of this run, and nobody takes its place at the server; whoever else calls there is refused, and counted.";
     SERVER_REACHED = "server-reached", None, "house", Harness,
         "A download that fails has at least reached the package server.";
     OBSERVED = "observed", None, "house", Harness,

@@ -2,6 +2,7 @@
 
 mod render;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::line::Line;
@@ -197,6 +198,8 @@ pub enum ServerEvent {
         method: String,
         /// First byte asked for, where `Range` was sent.
         range_from: Option<u64>,
+        /// Where it came from; `None` where the server does not say.
+        peer: Option<IpAddr>,
     },
     /// Bytes of the body that the peer's TCP has acknowledged so far.
     Acked {
@@ -227,11 +230,21 @@ pub enum ServerEvent {
         /// Who ended it and how, in a few words.
         how: String,
     },
-    /// Somebody else's connection, refused.
+    /// A connection that did not ask for the package, refused.
     Stranger {
         /// Which connection.
         connection: u64,
         /// Why it was refused.
         why: String,
+        /// Whether it was turned away for want of room, before it could ask for anything: then
+        /// it may have been the module's.
+        turned_away: bool,
+    },
+    /// More of them, which the server does not tell one by one.
+    MoreStrangers {
+        /// How many.
+        count: u64,
+        /// How many of these were turned away for want of room.
+        turned_away: u64,
     },
 }

@@ -280,6 +280,8 @@ pub fn show(entry: &Entry) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::deeds::{PINS, POWERS, READ_BACKS, STAGES};
     use super::*;
     use crate::timeline::{FaultLife, ReleasedBy, ServerEvent, Transmit};
@@ -319,13 +321,20 @@ mod tests {
     fn server_event() -> impl Strategy<Value = ServerEvent> {
         let n = 0u64..9;
         prop_oneof![
-            (n.clone(), "[A-Z ]{1,5}", any::<Option<u64>>()).prop_map(
-                |(connection, method, range_from)| ServerEvent::Request {
-                    connection,
-                    method,
-                    range_from
-                }
-            ),
+            (
+                n.clone(),
+                "[A-Z ]{1,5}",
+                any::<Option<u64>>(),
+                any::<Option<IpAddr>>()
+            )
+                .prop_map(|(connection, method, range_from, peer)| {
+                    ServerEvent::Request {
+                        connection,
+                        method,
+                        range_from,
+                        peer,
+                    }
+                }),
             (
                 n.clone(),
                 any::<u64>(),
@@ -360,7 +369,16 @@ mod tests {
                         how,
                     }
                 }),
-            (n, text()).prop_map(|(connection, why)| ServerEvent::Stranger { connection, why }),
+            (n, text(), any::<bool>()).prop_map(|(connection, why, turned_away)| {
+                ServerEvent::Stranger {
+                    connection,
+                    why,
+                    turned_away,
+                }
+            }),
+            (any::<u64>(), any::<u64>()).prop_map(|(count, turned_away)| {
+                ServerEvent::MoreStrangers { count, turned_away }
+            }),
         ]
     }
 

@@ -109,13 +109,19 @@ fn done() -> impl Strategy<Value = Event> {
                     of
                 }
             )),
-        (0u64..4, any::<Option<u64>>()).prop_map(|(connection, range_from)| Event::Server(
-            ServerEvent::Request {
+        (0u64..4, any::<Option<u64>>(), any::<bool>(),).prop_map(
+            |(connection, range_from, other)| Event::Server(ServerEvent::Request {
                 connection,
                 method: "GET".into(),
-                range_from
-            }
-        )),
+                range_from,
+                peer: Some([192, 0, 2, u8::from(other)].into()),
+            })
+        ),
+        any::<bool>().prop_map(|turned_away| Event::Server(ServerEvent::Stranger {
+            connection: 9,
+            why: "so".into(),
+            turned_away
+        })),
         (0u64..4, any::<u64>(), any::<Option<u64>>(), any::<bool>()).prop_map(
             |(connection, acked, declared, honest)| Event::Server(ServerEvent::Closed {
                 connection,

@@ -3,6 +3,7 @@
 //! What a line means is stored for people and never read back: judging evidence again
 //! understands the bytes anew, so that a better reader or a new rule can be put to an old run.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use dfota::line::{Ending, Line};
@@ -21,6 +22,11 @@ pub struct StoredEntry {
     /// What happened.
     #[serde(flatten)]
     pub event: StoredEvent,
+}
+
+/// What is to be thought of a stranger of whom only the reason was told.
+fn not_known() -> bool {
+    true
 }
 
 /// What happened. The names are those of `dfota::timeline`.
@@ -79,6 +85,8 @@ pub enum StoredEvent {
         connection: u64,
         method: String,
         range_from: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<IpAddr>,
     },
     Acked {
         connection: u64,
@@ -99,6 +107,13 @@ pub enum StoredEvent {
     Stranger {
         connection: u64,
         why: String,
+        /// Evidence of before this was told may have turned the module away.
+        #[serde(default = "not_known")]
+        turned_away: bool,
+    },
+    MoreStrangers {
+        count: u64,
+        turned_away: u64,
     },
     FaultArmed {
         name: String,
@@ -263,10 +278,12 @@ impl From<&ServerEvent> for StoredEvent {
                 connection,
                 method,
                 range_from,
+                peer,
             } => Self::Request {
                 connection,
                 method,
                 range_from,
+                peer,
             },
             ServerEvent::Acked {
                 connection,
@@ -296,7 +313,18 @@ impl From<&ServerEvent> for StoredEvent {
                 honest,
                 how,
             },
-            ServerEvent::Stranger { connection, why } => Self::Stranger { connection, why },
+            ServerEvent::Stranger {
+                connection,
+                why,
+                turned_away,
+            } => Self::Stranger {
+                connection,
+                why,
+                turned_away,
+            },
+            ServerEvent::MoreStrangers { count, turned_away } => {
+                Self::MoreStrangers { count, turned_away }
+            }
         }
     }
 }
@@ -363,10 +391,12 @@ impl StoredEntry {
                 connection,
                 method,
                 range_from,
+                peer,
             } => Event::Server(ServerEvent::Request {
                 connection,
                 method,
                 range_from,
+                peer,
             }),
             StoredEvent::Acked {
                 connection,
@@ -396,8 +426,17 @@ impl StoredEntry {
                 honest,
                 how,
             }),
-            StoredEvent::Stranger { connection, why } => {
-                Event::Server(ServerEvent::Stranger { connection, why })
+            StoredEvent::Stranger {
+                connection,
+                why,
+                turned_away,
+            } => Event::Server(ServerEvent::Stranger {
+                connection,
+                why,
+                turned_away,
+            }),
+            StoredEvent::MoreStrangers { count, turned_away } => {
+                Event::Server(ServerEvent::MoreStrangers { count, turned_away })
             }
             StoredEvent::FaultArmed { name } => Event::Fault {
                 name,

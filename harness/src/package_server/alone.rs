@@ -157,6 +157,7 @@ fn line(report: &ServerReport, began: Instant) -> Option<String> {
             connection,
             method,
             range_from,
+            peer: _,
         } => {
             let range = range_from.map_or_else(String::new, |from| format!(" from byte {from}"));
             format!("{connection}: {method}{range}")
@@ -178,7 +179,7 @@ fn line(report: &ServerReport, began: Instant) -> Option<String> {
             why,
             record,
         } => format!("{connection}: a stranger at {}: {why}", record.peer),
-        Seen::MoreStrangers { count } => format!("{count} more strangers"),
+        Seen::MoreStrangers { count, .. } => format!("{count} more strangers"),
         Seen::Trouble(trouble) => format!("trouble: {trouble}"),
     };
     Some(format!("{at:9.3} {text}"))

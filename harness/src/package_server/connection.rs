@@ -46,7 +46,9 @@ pub(super) async fn serve(inside: &mut Inside, stream: TcpStream, room: &Notify)
     let head = match received {
         Ok(head) => head,
         Err(unread) => {
-            inside.record().stranger = true;
+            let record = inside.record();
+            record.stranger = true;
+            record.turned_away = matches!(unread, Unread::MadeRoom);
             inside.over(unread.text());
             return;
         }
@@ -207,6 +209,7 @@ async fn refuse(
             connection: inside.connection,
             method: "refused".to_owned(),
             range_from: None,
+            peer: inside.peer,
         });
     }
     let shared = Arc::clone(&inside.shared);
@@ -234,6 +237,7 @@ async fn answer(inside: &mut Inside, stream: &TcpStream, standing: &Standing, re
         connection: inside.connection,
         method: request.method.name().to_owned(),
         range_from: request.range_from(),
+        peer: inside.peer,
     });
     let (number, named) = if request.path == standing.moved {
         (None, None)

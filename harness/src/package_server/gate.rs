@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -54,7 +54,14 @@ pub(super) struct Shared {
 struct Strangers {
     minute: Instant,
     told: u32,
-    untold: u64,
+    untold: Untold,
+}
+
+/// Strangers that are told as a number.
+#[derive(Clone, Copy, Debug, Default)]
+struct Untold {
+    count: u64,
+    turned_away: u64,
 }
 
 /// What was sent within a day.
@@ -83,7 +90,7 @@ impl Shared {
             strangers: Mutex::new(Strangers {
                 minute: now,
                 told: 0,
-                untold: 0,
+                untold: Untold::default(),
             }),
             day: Mutex::new(Day {
                 began: now,
@@ -108,25 +115,24 @@ impl Shared {
                 .strangers
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            let mut more = 0;
+            let mut more = Untold::default();
             if now - strangers.minute >= Duration::from_secs(60) {
                 more = strangers.untold;
                 *strangers = Strangers {
                     minute: now,
                     told: 0,
-                    untold: 0,
+                    untold: Untold::default(),
                 };
             }
             if strangers.told >= STRANGERS_TOLD {
-                strangers.untold += 1;
+                strangers.untold.count += 1;
+                strangers.untold.turned_away += u64::from(record.turned_away);
                 return;
             }
             strangers.told += 1;
             more
         };
-        if more > 0 {
-            self.tell(Seen::MoreStrangers { count: more });
-        }
+        self.tell_more(more);
         self.tell(Seen::Stranger {
             connection: record.connection,
             why,
@@ -140,10 +146,15 @@ impl Shared {
             .strangers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let count = std::mem::take(&mut strangers.untold);
+        let more = std::mem::take(&mut strangers.untold);
         drop(strangers);
+        self.tell_more(more);
+    }
+
+    fn tell_more(&self, more: Untold) {
+        let Untold { count, turned_away } = more;
         if count > 0 {
-            self.tell(Seen::MoreStrangers { count });
+            self.tell(Seen::MoreStrangers { count, turned_away });
         }
     }
 
@@ -291,6 +302,7 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
             why.to_owned(),
             ConnectionRecord {
                 stranger: true,
+                turned_away: true,
                 how,
                 ..record
             },
@@ -310,6 +322,7 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     let inside = Inside {
         shared: Arc::clone(shared),
         connection,
+        peer: peer.ip(),
         record: Some(record),
         accepted,
     };
@@ -323,6 +336,7 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
 pub(super) struct Inside {
     pub(super) shared: Arc<Shared>,
     pub(super) connection: u64,
+    pub(super) peer: IpAddr,
     /// `None` once it was told.
     record: Option<ConnectionRecord>,
     pub(super) accepted: Instant,

@@ -1,6 +1,7 @@
 //! What the server saw: as it happens, for the timeline, and whole, for the evidence.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
@@ -57,6 +58,8 @@ pub enum Seen {
         method: String,
         /// First byte asked for, where `Range` was sent.
         range_from: Option<u64>,
+        /// Where it came from.
+        peer: IpAddr,
     },
     /// Bytes of the body that the peer's TCP has acknowledged so far.
     Acked {
@@ -115,6 +118,8 @@ pub enum Seen {
     MoreStrangers {
         /// Since the last report.
         count: u64,
+        /// How many of these were turned away for want of room.
+        turned_away: u64,
     },
     /// Something that makes what was served untrustworthy: the server itself is at fault.
     Trouble(String),
@@ -127,6 +132,9 @@ pub struct ConnectionRecord {
     pub connection: u64,
     /// Whether it did not ask for anything on offer.
     pub stranger: bool,
+    /// Whether it was turned away for want of room, before it could ask: who it was is not known.
+    #[serde(default)]
+    pub turned_away: bool,
     /// The peer's address and port.
     pub peer: String,
     /// When it was accepted, in milliseconds since the server was started.

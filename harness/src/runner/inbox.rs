@@ -48,10 +48,12 @@ pub(super) fn event(seen: Seen) -> Event {
             connection,
             method,
             range_from,
+            peer,
         } => Event::Server(ServerEvent::Request {
             connection,
             method,
             range_from,
+            peer: Some(peer),
         }),
         Seen::Acked {
             connection,
@@ -85,12 +87,15 @@ pub(super) fn event(seen: Seen) -> Event {
         Seen::Stranger {
             connection,
             why,
-            record: _,
-        } => Event::Server(ServerEvent::Stranger { connection, why }),
-        Seen::MoreStrangers { count } => Event::Server(ServerEvent::Stranger {
-            connection: 0,
-            why: format!("and {count} more"),
+            record,
+        } => Event::Server(ServerEvent::Stranger {
+            connection,
+            why,
+            turned_away: record.turned_away,
         }),
+        Seen::MoreStrangers { count, turned_away } => {
+            Event::Server(ServerEvent::MoreStrangers { count, turned_away })
+        }
         Seen::FaultFired {
             name,
             connection,

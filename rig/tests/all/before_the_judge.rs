@@ -143,6 +143,7 @@ impl Life {
                     connection,
                     method: String::from("GET"),
                     range_from: Some(from),
+                    peer: None,
                 });
             }
             if !*closed && served.body > 0 {

@@ -1,5 +1,7 @@
 //! What the parts of the monitor are told beside the event itself.
 
+use std::time::Duration;
+
 use crate::brief::Brief;
 use crate::monitor::ledger::{Ledger, Moment};
 use crate::rules::Rule;
@@ -19,6 +21,8 @@ pub(crate) struct Context<'a> {
     pub(crate) goes_on: bool,
     /// Whether the module has reached the package server in this run.
     pub(crate) reached: bool,
+    /// Since when the supply is off; `None` while it is on.
+    pub(crate) off_since: Option<Duration>,
 }
 
 impl Context<'_> {

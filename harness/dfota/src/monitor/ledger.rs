@@ -127,14 +127,30 @@ impl Ledger {
 
     /// A lawful thing that is worth knowing.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.note_times(note, 1);
+    }
+
+    /// The same, seen so many times.
+    pub(crate) fn note_times(&mut self, note: impl Into<String>, times: u64) {
         let note = note.into();
         if self.notes.len() < NOTES_MAX || self.notes.contains_key(&note) {
-            *self.notes.entry(note).or_default() += 1;
+            let seen = self.notes.entry(note).or_default();
+            *seen = seen.saturating_add(times);
         }
     }
 
     pub(crate) fn outcome(&mut self, outcome: Outcome) {
         self.outcomes.insert(outcome.id);
+    }
+
+    /// Whether the module is blamed for anything from this moment on.
+    pub(crate) fn blames_since(&self, moment: Moment) -> bool {
+        self.findings.iter().any(|finding| {
+            let later = finding
+                .entry
+                .is_none_or(|entry| Some(entry) >= moment.entry);
+            finding.verdict == Verdict::Fail && later
+        })
     }
 
     /// What comes from this entry on says nothing about the module.

@@ -61,6 +61,14 @@ impl Supply {
         self.on == Some(false)
     }
 
+    /// Since when it is off; `None` while it is on.
+    pub(crate) fn off_since(&self) -> Option<Duration> {
+        match self.cuts.last() {
+            Some(cut) if self.is_off() => Some(cut.at()),
+            _ => None,
+        }
+    }
+
     /// The supply was switched.
     pub(crate) fn switched(
         &mut self,

@@ -1,9 +1,11 @@
 //! What the package server saw, held against what the module said.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::brief::Brief;
+use crate::monitor::callers::Callers;
 use crate::monitor::context::Context;
 use crate::monitor::phase::{End, Phase};
 use crate::monitor::update::Attempt;
@@ -23,7 +25,7 @@ const AHEAD_MAX: u64 = 5;
 pub(crate) struct Delivery {
     open: BTreeMap<u64, Open>,
     pub(crate) requests: u32,
-    strangers: u32,
+    callers: Callers,
     /// The bytes that the module has of the package, as far as the answers say.
     assembly: Option<Assembly>,
     /// The percentage that was furthest ahead, and the share then delivered.
@@ -56,6 +58,7 @@ pub(crate) enum Course {
 struct Open {
     get: bool,
     from: u64,
+    peer: Option<IpAddr>,
 }
 
 /// What the answers make together.
@@ -96,7 +99,17 @@ impl Delivery {
                 connection,
                 method,
                 range_from,
-            } => self.request(*connection, method, *range_from, attempt, context),
+                peer,
+            } => {
+                let complete = self.is_complete();
+                self.callers.asked(*peer, complete, attempt, context);
+                let open = Open {
+                    get: method == "GET",
+                    from: range_from.unwrap_or(0),
+                    peer: *peer,
+                };
+                self.request(*connection, open, attempt, context)
+            }
             ServerEvent::Acked {
                 connection,
                 from,
@@ -106,6 +119,9 @@ impl Delivery {
             } => {
                 if let Some(open) = self.open.get_mut(connection) {
                     open.from = *from;
+                    if let Some(peer) = open.peer {
+                        self.callers.heard_from(peer, context);
+                    }
                 }
                 // An acknowledgement takes its time on the way, and the module need not wait
                 // for it: what it has is bounded by what was sent.
@@ -131,8 +147,24 @@ impl Delivery {
                 }
                 course
             }
-            ServerEvent::Stranger { why, .. } => {
-                self.stranger(why, attempt, context);
+            ServerEvent::Stranger {
+                why, turned_away, ..
+            } => {
+                let served = !self.open.is_empty();
+                let turned_away = u64::from(*turned_away);
+                self.callers
+                    .refused(why, (1, turned_away), served, attempt, context);
+                Course::Unchanged
+            }
+            ServerEvent::MoreStrangers { count, turned_away } => {
+                let served = !self.open.is_empty();
+                self.callers.refused(
+                    "for want of room",
+                    (*count, *turned_away),
+                    served,
+                    attempt,
+                    context,
+                );
                 Course::Unchanged
             }
         }
@@ -141,22 +173,16 @@ impl Delivery {
     fn request(
         &mut self,
         connection: u64,
-        method: &str,
-        range_from: Option<u64>,
+        open: Open,
         attempt: Option<&Attempt>,
         context: &mut Context<'_>,
     ) -> Course {
         self.requests = self.requests.saturating_add(1);
         if self.requests == 1 {
-            self.goes_on = range_from.is_some_and(|from| from > 0);
+            self.goes_on = open.from > 0;
         }
-        context.ledger.relevant(&rules::NO_STRANGER);
         context.ledger.relevant(&rules::SERVER_REACHED);
         if self.open.len() < OPEN_MAX {
-            let open = Open {
-                get: method == "GET",
-                from: range_from.unwrap_or(0),
-            };
             self.open.insert(connection, open);
         }
         let requests = self.requests;
@@ -316,25 +342,15 @@ impl Delivery {
         }
     }
 
-    fn stranger(&mut self, why: &str, attempt: Option<&Attempt>, context: &mut Context<'_>) {
-        self.strangers = self.strangers.saturating_add(1);
-        let downloading = attempt.is_some_and(|attempt| {
-            matches!(attempt.phase, Phase::Commanded | Phase::Downloading { .. })
-        });
-        if downloading && context.stage == Stage::Steps && !context.brief.plans_server_fault() {
-            context.invalid(
-                &rules::NO_STRANGER,
-                format!("a stranger called the package server during the download: {why}"),
-                "the module's requests alone",
-            );
-        } else {
-            context.ledger.note("a stranger called the package server");
-        }
-    }
-
     /// No more comes of this attempt: do its words agree with what was delivered?
     pub(crate) fn close(&mut self, attempt: &Attempt, context: &mut Context<'_>) {
         let served = std::mem::take(self);
+        served.check_words(attempt, context);
+        served.callers.close(attempt, context);
+    }
+
+    fn check_words(&self, attempt: &Attempt, context: &mut Context<'_>) {
+        let served = self;
         if !served.is_idle() && served.delivers_the_package(context.brief) {
             let ahead = served.ahead;
             context.check(

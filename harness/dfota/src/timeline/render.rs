@@ -288,6 +288,7 @@ impl Renderer<'_> {
                 connection,
                 method,
                 range_from,
+                peer: _,
             } => self.server.push(Served::Connection(Connection {
                 number: *connection,
                 method: method.clone(),
@@ -315,7 +316,9 @@ impl Renderer<'_> {
                     open.end = Some((*status, *honest, complete));
                 }
             }
-            ServerEvent::Acked { .. } | ServerEvent::Stranger { .. } => {}
+            ServerEvent::Acked { .. }
+            | ServerEvent::Stranger { .. }
+            | ServerEvent::MoreStrangers { .. } => {}
         }
     }
 

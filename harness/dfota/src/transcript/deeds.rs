@@ -37,6 +37,8 @@ const RELEASED_BY: Words<ReleasedBy, 2> = [
 ];
 const RAILS: Words<bool, 2> = [(true, "up"), (false, "down")];
 const LEVELS: Words<bool, 2> = [(true, "asserted"), (false, "released")];
+/// By whether they were turned away for want of room.
+const STRANGERS: Words<bool, 2> = [(true, "turned-away"), (false, "stranger")];
 const HONESTY: Words<bool, 2> = [(true, "honest"), (false, "altered")];
 
 pub(super) fn word<T: PartialEq, const N: usize>(words: &Words<T, N>, value: T) -> &'static str {
@@ -129,11 +131,15 @@ fn server_deed(event: &ServerEvent) -> String {
             connection,
             method,
             range_from,
-        } => format!(
-            "server request {connection} {} {}",
-            one_word(method),
-            or_dash(*range_from)
-        ),
+            peer,
+        } => {
+            let peer = peer.map_or_else(String::new, |peer| format!(" {peer}"));
+            format!(
+                "server request {connection} {} {}{peer}",
+                one_word(method),
+                or_dash(*range_from)
+            )
+        }
         ServerEvent::Acked {
             connection,
             from,
@@ -158,8 +164,17 @@ fn server_deed(event: &ServerEvent) -> String {
             word(&HONESTY, *honest),
             flat(how)
         ),
-        ServerEvent::Stranger { connection, why } => {
-            format!("server stranger {connection} {}", flat(why))
+        ServerEvent::Stranger {
+            connection,
+            why,
+            turned_away,
+        } => format!(
+            "server {} {connection} {}",
+            word(&STRANGERS, *turned_away),
+            flat(why)
+        ),
+        ServerEvent::MoreStrangers { count, turned_away } => {
+            format!("server more-strangers {count} {turned_away}")
         }
     }
 }
@@ -233,23 +248,30 @@ fn parse_transmit(kind: &str, rest: &str) -> Option<Transmit> {
 }
 
 fn parse_server_deed(kind: &str, rest: &str) -> Option<ServerEvent> {
-    let (connection, rest) = split_word(rest);
-    let connection = connection.parse().ok()?;
-    let (first, rest) = match kind {
-        "stranger" => {
-            return Some(ServerEvent::Stranger {
-                connection,
-                why: unflat(rest)?,
-            });
-        }
-        _ => split_word(rest),
-    };
+    let (number, rest) = split_word(rest);
+    let connection = number.parse().ok()?;
+    if let Some(turned_away) = named_by(&STRANGERS, kind) {
+        return Some(ServerEvent::Stranger {
+            connection,
+            why: unflat(rest)?,
+            turned_away,
+        });
+    }
+    let (first, rest) = split_word(rest);
     let (second, rest) = split_word(rest);
     Some(match kind {
         "request" => ServerEvent::Request {
             connection,
             method: unflat(first)?,
             range_from: dash_or(second)?,
+            peer: match rest {
+                "" => None,
+                peer => Some(peer.parse().ok()?),
+            },
+        },
+        "more-strangers" => ServerEvent::MoreStrangers {
+            count: connection,
+            turned_away: first.parse().ok()?,
         },
         "acked" => {
             let (of, sent) = split_word(rest);

@@ -55,6 +55,27 @@ fn a_stranger_is_refused_and_counted_apart(#[case] status: u16, #[case] bytes: &
 }
 
 #[test]
+fn who_is_turned_away_unheard_is_told_apart_from_who_asked_for_something_else() {
+    use harness::package_server::{Limits, Serving};
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let bench = Bench::new(limits, Serving::Honestly, 1);
+    assert_eq!(
+        say(&bench, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").status(),
+        404
+    );
+    assert!(!bench.stranger().1.turned_away);
+    let silent = bench.connect();
+    let _another = bench.connect();
+    let (why, record) = bench.stranger();
+    assert_eq!(why, "silent, and made room for another");
+    assert!(record.turned_away && record.stranger);
+    drop(silent);
+}
+
+#[test]
 fn who_knows_the_path_and_asks_wrongly_is_no_stranger() {
     let bench = Bench::honest();
     let request = format!("POST {} HTTP/1.1\r\nHost: a\r\n\r\n", bench.offered.path);
