@@ -20,16 +20,18 @@ use std::time::{Duration, Instant};
 use dfota::brief::Brief;
 use dfota::monitor::Monitor;
 use dfota::timeline::{Entry, Event};
-use rig::config::RigFile;
+use rig::config::{Bench, RigFile};
 use rig::virtual_module::Settings;
 use rig::{Rig, RigError};
 
 use super::RunError;
 use super::inbox::Inbox;
 use super::session::{Session, Stop};
+use crate::contamination::StateFile;
 use crate::doctor::kept::rig_sha256;
 use crate::doctor::{Examination, Look, Outcome, Step, Verdict, What};
 use crate::evidence::RunFolder;
+use crate::guardian::{Guard, Guardian};
 use crate::interrupt::{Interrupt, Urgency};
 use crate::package_server::{Reports, ServerError};
 use crate::report::chain;
@@ -152,7 +154,18 @@ fn powered(
         ..Brief::default()
     });
     let logs = folder.case(FOLDER).map_err(evidence)?;
+    // Before anything is powered that could be left so.
+    let mut guardian = match &file.bench {
+        Bench::Virtual(_) => None,
+        Bench::Real(bench) => {
+            let log = folder.path().join(FOLDER).join("guardian.jsonl");
+            let state = StateFile::of(&bench.console);
+            let guard = Guard::default();
+            Some(Guardian::start(&guard, rig, file, &log, state.path())?)
+        }
+    };
     let mut session = Session::new(rig, &inbox, interrupt, logs, monitor, &mut nobody);
+    session.guarded_by(guardian.as_mut());
     let mut examiner = Examiner {
         session: &mut session,
         file,
@@ -160,14 +173,16 @@ fn powered(
         reports,
     };
     let interrupted = examiner.steps(taken);
+    // Its console may be gone and the supply not.
     let off = examiner.session.supply_off();
-    if off.is_err() {
-        // Its console may be gone and the supply not.
-        let _ = examiner.session.rig.supply.release();
-    }
+    let is_off = off.is_ok() || examiner.session.rig.supply.release().is_ok();
     let interrupted = interrupted.map_err(evidence)?;
     if let Err(Stop::Evidence(e)) = session.over() {
         return Err(evidence(e));
+    }
+    // One that is not dismissed takes the power, as often as that needs.
+    if let Some(guardian) = guardian.take_if(|_| is_off) {
+        guardian.dismiss();
     }
     Ok(interrupted)
 }

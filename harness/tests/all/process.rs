@@ -85,6 +85,11 @@ impl Running {
         rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
     }
 
+    /// Ends it as nothing can be caught that ends it.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+    }
+
     /// Waits until the process has done something, which it must before it ends.
     pub(crate) fn wait_until(&mut self, what: &str, is_so: impl Fn() -> bool) {
         let end = Instant::now() + RUN_LIMIT;
