@@ -1,5 +1,5 @@
-//! The kernel's tables. They are a process's own, and nft lists nothing while another is made: one
-//! test has them at a time.
+//! The kernel's tables and queueing disciplines. They are counted by process and by device: one test
+//! has them at a time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -91,16 +91,8 @@ impl Firewall {
 
     /// Packets that a rule has met, by the rule's name.
     pub(super) fn counted(&self) -> io::Result<BTreeMap<String, u64>> {
-        let until = Instant::now() + STANDS_WITHIN;
-        // Where other tables are made meanwhile, nft may print nothing and call it success.
-        let listed = loop {
-            match self.list() {
-                Err(_) if Instant::now() < until => std::thread::sleep(LOOK_EVERY),
-                listed => break listed?,
-            }
-        };
         let mut counted = BTreeMap::new();
-        for rule in rules_of(&listed) {
+        for rule in self.rules_that_stand()? {
             let Some(name) = rule["comment"].as_str() else {
                 continue;
             };
@@ -117,9 +109,27 @@ impl Firewall {
         Ok(counted)
     }
 
-    fn list(&self) -> io::Result<serde_json::Value> {
-        let listed = tool::run("nft", &["-j", "list", "table", "inet", &self.table])?;
-        serde_json::from_str(&listed).map_err(io::Error::other)
+    /// The rules as the kernel has them.
+    ///
+    /// The chains are asked for and not the table: nft before 1.1.0 reads memory that it has freed
+    /// when it spells the flags of a table in JSON (its `json: fix use after free in
+    /// table_flags_json()`), and a table that has an owner has one. What it prints is then cut off
+    /// there, now and then, and nft calls that success.
+    fn rules_that_stand(&self) -> io::Result<Vec<serde_json::Value>> {
+        let mut rules = Vec::new();
+        // One at a time: of two chains in one call, nft 1.0.6 finds one.
+        for chain in ["in", "out"] {
+            let listed = tool::run("nft", &["-j", "list", "chain", "inet", &self.table, chain])?;
+            let listed: serde_json::Value =
+                serde_json::from_str(&listed).map_err(io::Error::other)?;
+            let entries = listed["nftables"].as_array().map_or(&[][..], Vec::as_slice);
+            rules.extend(
+                entries
+                    .iter()
+                    .filter_map(|entry| entry.get("rule").cloned()),
+            );
+        }
+        Ok(rules)
     }
 
     fn tell(&mut self, commands: &str) -> io::Result<()> {
@@ -132,9 +142,10 @@ impl Firewall {
         };
         let until = Instant::now() + STANDS_WITHIN;
         while told.is_ok() && Instant::now() < until {
+            // An error says that the chains are not there yet.
             let stands = self
-                .list()
-                .is_ok_and(|listed| rules_of(&listed).count() == self.rules);
+                .rules_that_stand()
+                .is_ok_and(|rules| rules.len() == self.rules);
             if stands {
                 return Ok(());
             }
@@ -163,11 +174,6 @@ impl Drop for Firewall {
         drop(self.nft.kill());
         drop(self.nft.wait());
     }
-}
-
-fn rules_of(listed: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
-    let entries = listed["nftables"].as_array().map_or(&[][..], Vec::as_slice);
-    entries.iter().filter_map(|entry| entry.get("rule"))
 }
 
 impl Port {
