@@ -182,12 +182,10 @@ impl Stands {
             ));
         }
         if let Some(netem) = &self.netem {
-            let packets = netem.packets()?;
-            if packets == 0 {
+            let Some(proof) = netem.proof()? else {
                 return Ok(None);
-            }
-            let words = netem::words(*network).join(" ");
-            texts.push(format!("netem {words}: {packets} packets went through it"));
+            };
+            texts.push(proof);
         }
         Ok(Some((named.clone(), texts.join("; "))))
     }

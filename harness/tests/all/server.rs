@@ -6,5 +6,6 @@ mod catalogue;
 mod faults;
 mod hostile;
 mod lawful;
+mod netem;
 mod network;
 mod parts;

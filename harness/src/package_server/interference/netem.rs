@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::tool;
-use crate::package_server::wire_plan::Network;
+use crate::package_server::wire_plan::{Network, Share};
 
 /// The handles of our disciplines, by which they are known: the one that sorts, and netem.
 const SORTER: &str = "4e1:";
@@ -24,6 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Netem {
     device: String,
+    network: Network,
     /// Takes the disciplines away when its input ends.
     undo: Child,
 }
@@ -44,18 +45,22 @@ impl Netem {
             // An interrupt is for us, and ends it through us.
             .process_group(0)
             .spawn()?;
-        let netem = Netem { device, undo };
-        netem.set_up(listen, network)?;
+        let netem = Netem {
+            device,
+            network,
+            undo,
+        };
+        netem.set_up(listen)?;
         Ok(netem)
     }
 
-    fn set_up(&self, listen: SocketAddr, network: Network) -> io::Result<()> {
+    fn set_up(&self, listen: SocketAddr) -> io::Result<()> {
         let device = self.device.as_str();
         let band = format!("{SORTER}4");
         let root = ["qdisc", "add", "dev", device, "root", "handle", SORTER];
         // Nothing goes to the fourth band by itself.
         tool::run("tc", &[&root[..], &["prio", "bands", "4"]].concat())?;
-        let words = words(network);
+        let words = words(self.network);
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let below = [
             "qdisc", "add", "dev", device, "parent", &band, "handle", EMULATOR, "netem",
@@ -75,17 +80,43 @@ impl Netem {
         Ok(())
     }
 
-    /// How many packets went through it.
-    pub(super) fn packets(&self) -> io::Result<u64> {
+    /// How it is known that it did what it says; `None` where no packet went through it, or where
+    /// the kernel does with them something else than was asked.
+    pub(super) fn proof(&self) -> io::Result<Option<String>> {
         let listed = tool::run("tc", &["-j", "-s", "qdisc", "show", "dev", &self.device])?;
         let listed: serde_json::Value = serde_json::from_str(&listed).map_err(io::Error::other)?;
-        let ours = listed.as_array().and_then(|all| {
-            all.iter()
-                .find(|one| one["handle"].as_str() == Some(EMULATOR))
-        });
-        ours.and_then(|ours| ours["packets"].as_u64())
-            .ok_or_else(|| io::Error::other(format!("netem is gone from `{}`", self.device)))
+        let ours = listed
+            .as_array()
+            .and_then(|all| {
+                all.iter()
+                    .find(|one| one["handle"].as_str() == Some(EMULATOR))
+            })
+            .ok_or_else(|| io::Error::other(format!("netem is gone from `{}`", self.device)))?;
+        let packets = ours["packets"].as_u64().unwrap_or(0);
+        let proved = packets > 0 && is_as_asked(&ours["options"], self.network);
+        let words = words(self.network).join(" ");
+        Ok(proved.then(|| format!("netem {words}: {packets} packets went through it")))
     }
+}
+
+/// Whether what the kernel says of its emulator is what was asked of it.
+fn is_as_asked(options: &serde_json::Value, network: Network) -> bool {
+    let seconds = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64();
+    let of_one = |share: Option<Share>| {
+        share.map_or(0.0, |share| f64::from(share.in_ten_thousand()) / 10_000.0)
+    };
+    let asked = [
+        ("/delay/delay", seconds(network.delay)),
+        ("/delay/jitter", seconds(network.jitter)),
+        ("/duplicate/duplicate", of_one(network.duplicate)),
+        ("/reorder/reorder", of_one(network.reorder)),
+        ("/corrupt/corrupt", of_one(network.corrupt)),
+    ];
+    asked.into_iter().all(|(place, asked)| {
+        let said = options.pointer(place).and_then(serde_json::Value::as_f64);
+        // The kernel counts in ticks and in parts of 2^32.
+        (said.unwrap_or(0.0) - asked).abs() < 1e-5
+    })
 }
 
 impl Drop for Netem {
@@ -96,7 +127,7 @@ impl Drop for Netem {
 }
 
 /// What netem is told.
-pub(super) fn words(network: Network) -> Vec<String> {
+fn words(network: Network) -> Vec<String> {
     let mut words = Vec::new();
     let microseconds = |duration: Duration| format!("{}us", duration.as_micros());
     if let Some(delay) = network.delay {
@@ -171,5 +202,41 @@ fn wait_until_free(device: &str) -> io::Result<()> {
                 )));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    const SPEAKS: &str = r#"{"limit":1000,"delay":{"delay":0.5,"jitter":0.1,"correlation":0},
+        "duplicate":{"duplicate":0.02,"correlation":0},"corrupt":{"corrupt":0.01,"correlation":0},
+        "ecn":false,"gap":1}"#;
+
+    fn asked() -> Network {
+        Network {
+            delay: Some(Duration::from_millis(500)),
+            jitter: Some(Duration::from_millis(100)),
+            duplicate: Share::parse("2%").ok(),
+            corrupt: Share::parse("1%").ok(),
+            ..Network::default()
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_says_of_it_is_what_was_asked() {
+        assert!(is_as_asked(&serde_json::from_str(SPEAKS).unwrap(), asked()));
+    }
+
+    #[rstest]
+    #[case::no_options(json!({}))]
+    #[case::another_delay(json!({"delay": {"delay": 0.05, "jitter": 0.1}, "duplicate": {"duplicate": 0.02}, "corrupt": {"corrupt": 0.01}}))]
+    #[case::no_duplicates(json!({"delay": {"delay": 0.5, "jitter": 0.1}, "corrupt": {"corrupt": 0.01}}))]
+    #[case::reordered_unasked(json!({"delay": {"delay": 0.5, "jitter": 0.1}, "duplicate": {"duplicate": 0.02}, "corrupt": {"corrupt": 0.01}, "reorder": {"reorder": 0.1}}))]
+    fn an_emulator_that_does_something_else_proves_nothing(#[case] options: serde_json::Value) {
+        assert!(!is_as_asked(&options, asked()));
     }
 }
