@@ -17,8 +17,10 @@ mod answer;
 mod connection;
 mod content;
 mod door;
+mod error;
 mod gate;
 mod interference;
+mod limits;
 mod pace;
 mod playout;
 mod random;
@@ -32,14 +34,15 @@ pub mod wire_plan;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
 
 pub use self::alone::{Alone, AloneError, serve_alone};
 use self::content::Content;
 use self::door::{Door, Doorway};
+pub use self::error::ServerError;
 use self::gate::Shared;
 use self::interference::Disturbance;
 pub use self::interference::{NetworkNeeds, why_not};
+pub use self::limits::Limits;
 pub use self::record::{Reports, Seen, ServerReport};
 use self::standing::Standing;
 pub use self::wire_plan::WirePlan;
@@ -54,46 +57,6 @@ pub struct Options {
     pub public_url: Option<String>,
     /// What is refused.
     pub limits: Limits,
-}
-
-/// How much may happen at a time. The defaults suit one module on a public network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at a time.
-    pub connections: usize,
-    /// Connections at a time from one address. Carriers share addresses among customers.
-    pub connections_per_address: usize,
-    /// New connections a second from one address, in the long run; those that turn out to ask
-    /// for the package are not counted.
-    pub connections_per_second: u32,
-    /// New connections from one address that may come at once.
-    pub burst: u32,
-    /// How long a head may take.
-    pub head_within: Duration,
-    /// How long the peer may acknowledge nothing while something is on its way to it. A stall
-    /// that a plan asks for is not counted.
-    pub progress_within: Duration,
-    /// How long a connection may last altogether.
-    pub connection_within: Duration,
-    /// Bytes that are sent within 24 hours, to whomever.
-    pub bytes_per_day: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            connections: 16,
-            connections_per_address: 8,
-            connections_per_second: 5,
-            burst: 32,
-            // A module in deep coverage takes 10 s for a round trip, and the head is one.
-            head_within: Duration::from_secs(60),
-            // A module's own patience is 180 s for each read.
-            progress_within: Duration::from_secs(300),
-            connection_within: Duration::from_secs(3_600),
-            bytes_per_day: 4 << 30,
-        }
-    }
 }
 
 /// What is offered to the module.
@@ -142,55 +105,6 @@ pub struct Offered {
     pub path: String,
 }
 
-/// The server does not work.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum ServerError {
-    #[error("cannot listen on `{listen}`: {}", way_out_of(source))]
-    Listen {
-        listen: SocketAddr,
-        source: std::io::Error,
-    },
-    #[error("cannot open, shut or put out of order the port of `{listen}`")]
-    Door {
-        listen: SocketAddr,
-        source: std::io::Error,
-    },
-    #[error("cannot start the content server on its unix socket")]
-    Content {
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    #[error("cannot start the threads of the package server")]
-    Threads { source: std::io::Error },
-    #[error("cannot offer `{name}`: a package's name has 1 to 64 letters, digits, `.`, `-` or `_`")]
-    Name { name: String },
-    #[error("a plan names the package `{name}`, which the offer has not: it has {has}")]
-    NoSuchPackage { name: String, has: String },
-    #[error("`{path}` is not on offer: it was withdrawn")]
-    NotOnOffer { path: String },
-    #[error("cannot do to the network what a plan says")]
-    Network { source: std::io::Error },
-    #[error("the content server does not answer")]
-    ContentSilent,
-}
-
-/// What helps where a port cannot be had.
-fn way_out_of(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            "another program does; end it (`ss -ltnp` shows which), or choose another port"
-        }
-        std::io::ErrorKind::AddrNotAvailable => {
-            "no network device has that address (`ip address` shows which there are)"
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            "ports below 1024 are not for every user; choose another"
-        }
-        _ => "choose another address",
-    }
-}
-
 /// The package server. It ends when it is dropped.
 pub struct PackageServer {
     shared: Arc<Shared>,
@@ -213,7 +127,7 @@ impl PackageServer {
         options: Options,
         reports: impl Into<Reports>,
     ) -> Result<PackageServer, ServerError> {
-        make_room_for_descriptors(options.limits.connections);
+        limits::make_room_for_descriptors(options.limits.connections);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("package-gate")
@@ -377,21 +291,6 @@ impl PackageServer {
             acked: 0,
             text,
         });
-    }
-}
-
-/// Descriptors that are kept for everything else: console, evidence, the content server.
-const SPARE_DESCRIPTORS: u64 = 128;
-
-/// Raises the soft limit of descriptors where the connections that may come would use it up. What
-/// the system refuses is borne: the accept loop outlives a want of descriptors.
-fn make_room_for_descriptors(connections: usize) {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    let wanted = (connections as u64).saturating_add(SPARE_DESCRIPTORS);
-    if limit.current.is_some_and(|current| current < wanted) {
-        limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
-        let _raised_or_borne = setrlimit(Resource::Nofile, limit);
     }
 }
 

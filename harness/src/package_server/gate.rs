@@ -21,7 +21,7 @@ use super::admission::{Admission, Admitted};
 use super::content::Content;
 use super::door::Door;
 use super::interference::Interference;
-use super::record::{ConnectionRecord, Reports, Seen, ServerReport};
+use super::record::{ConnectionRecord, Reports, Seen, ServerReport, milliseconds};
 use super::standing::Standing;
 
 /// How long the accept loop rests after an error (descriptors are used up, for one).
@@ -283,7 +283,7 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     let record = ConnectionRecord {
         connection,
         peer: peer.to_string(),
-        accepted_ms: super::playout::milliseconds(accepted - shared.started),
+        accepted_ms: milliseconds(accepted - shared.started),
         ..ConnectionRecord::default()
     };
     let admitted = {
@@ -353,7 +353,7 @@ impl Inside {
         let Some(mut record) = self.record.take() else {
             return;
         };
-        record.lasted_ms = super::playout::milliseconds(self.accepted.elapsed());
+        record.lasted_ms = milliseconds(self.accepted.elapsed());
         record.how.clone_from(&how);
         self.shared.was_sent(record.written);
         if record.stranger {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -195,4 +195,9 @@ pub struct Fired {
     pub ms: f64,
     /// Bytes of the reply that were acknowledged when it was known to be done.
     pub acked: u64,
+}
+
+/// As evidence has it.
+pub(super) fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
