@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The first process of the simulated machine: makes the GPIO chips, runs the program that
+# The first process of the simulated machine: loads its modules, makes the GPIO chips, runs the program that
 # `runner.sh` has left in the scratch folder, and switches the machine off.
 set -eE
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -12,6 +12,10 @@ mount -t sysfs sysfs /sys
 # The kernel gives what it does not know itself to the first process, as its environment.
 mount -t hostfs none /mnt -o "$HIL_SCRATCH"
 exec 2> /mnt/setup
+# finit_module(2); the file names begin with the order in which they must be loaded.
+for module in "$HIL_MACHINE"/*.ko; do
+    perl -e 'open(my $f, "<", $ARGV[0]) or die "$ARGV[0]: $!\n"; syscall(313, fileno($f), my $options = "", 0) == 0 or die "$ARGV[0]: $!\n"' "$module"
+done
 mount -t configfs none /sys/kernel/config
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
@@ -53,6 +57,7 @@ unset HIL_RIG HIL_STATE
 export GPIO_SIM_CHIP=$chip_path GPIO_SIM_DIR=$chip_folder GPIO_SIM_OUT=/mnt/out
 export HOME=/run TMPDIR=/run
 cd "$(cat /mnt/directory)"
+[ -z "${HIL_GPIO_SIM_BECOME:-}" ] || exec "${argv[@]}"
 status=0
 "${argv[@]}" > /mnt/stdout 2> /mnt/stderr < /dev/null || status=$?
 echo "$status" > /mnt/status

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Makes the kernel of `just gpio-sim`, once, and prints its path: User Mode Linux, which is an
-# ordinary program, with the kernel's GPIO simulator in it. From Debian's `linux-source`, since no
-# Debian kernel has the simulator. Kept in ~/.cache/hil-gpio-sim; nothing outside it is written, but
+# Makes the machine of `just gpio-sim`, once, and prints its folder: Debian's User Mode Linux, which is
+# a kernel and an ordinary program; and, as modules, the kernel's GPIO library and GPIO simulator,
+# which no Debian kernel has, built from Debian's source of that very kernel. Building the kernel
+# itself would take ten times as long. Kept in ~/.cache/hil-gpio-sim; nothing outside it is written, but
 # for the packages of the compiler's tools. May run beside other things, and beside itself.
 #
 # Exit codes: 0 it is there; 106 it cannot be had on this machine, with the reason on standard error;
@@ -9,92 +10,120 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hil-gpio-sim
+# The kernel's own, in the order in which they need each other: configfs for the simulator, a file
+# system that can be written for `systemd/try`, the others for the faults that only a kernel can make
+# to packets.
+MODULES=(fs/configfs/configfs fs/overlayfs/overlay net/sched/sch_prio net/sched/cls_u32 net/sched/sch_netem
+    net/netfilter/nfnetlink net/netfilter/nf_tables)
+# Longest wait for another preparation, another apt, and for the whole of one download.
+LOCK_SECONDS=900
+APT_LOCK_SECONDS=300
+DOWNLOAD_SECONDS=${HIL_DOWNLOAD_SECONDS:-600}
 
 say() { echo "gpio-sim: $*" >&2; }
 cannot() { say "$*"; exit 106; }
 
-# What a build depends on: the version of the source, and how it is built.
-how=$(cat "$here/kernel.config" "$here/prepare.sh" | sha256sum | cut -c1-12)
-source_package() { apt-cache depends linux-source 2> /dev/null | sed -n 's/^ *Depends: \(linux-source-.*\)/\1/p' | head -1; }
-version_of() { apt-cache policy "$1" 2> /dev/null | sed -n 's/^ *Candidate: \([^(].*\)/\1/p'; }
-
 as_root() {
-    if [ "$(id -u)" = 0 ]; then timeout 300 "$@"; else timeout 300 sudo -n "$@"; fi
+    if [ "$(id -u)" = 0 ]; then timeout "$DOWNLOAD_SECONDS" "$@"; else timeout "$DOWNLOAD_SECONDS" sudo -n "$@"; fi
 }
+update() { as_root apt-get -q -o "DPkg::Lock::Timeout=$APT_LOCK_SECONDS" update >&2; }
 install() {
-    as_root apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "$@" >&2 \
-        || { as_root apt-get update -q >&2 && as_root apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "$@" >&2; }
+    DEBIAN_FRONTEND=noninteractive as_root apt-get -o "DPkg::Lock::Timeout=$APT_LOCK_SECONDS" \
+        install -y -q --no-install-recommends "$@" >&2
+}
+# The version of Debian's User Mode Linux, and of the source that it was built from.
+versions() {
+    apt-cache show --no-all-versions user-mode-linux 2> /dev/null \
+        | sed -n -e 's/^Version: //p' -e 's/^Built-Using:.*linux (= \([^)]*\)).*/\1/p' | paste -s -d ' '
 }
 
 [ "$(uname -sm)" = "Linux x86_64" ] || cannot "needs Linux on x86_64, and this is $(uname -sm)"
+# shellcheck source=/dev/null
+release=$(. /etc/os-release && echo "$ID $VERSION_ID")
+# What is compiled here is a list of that release's files, and another's may need others.
+[ "$release" = "debian 12" ] || cannot "makes its modules for the kernel of Debian 12, and this is $release"
 mkdir -p "$cache"
 exec 9> "$cache/lock"
-flock -w 1500 9 || { say "another build holds $cache/lock for 25 minutes"; exit 1; }
+flock -w "$LOCK_SECONDS" 9 || { say "another one holds $cache/lock for $LOCK_SECONDS s"; exit 1; }
 
-if command -v apt-cache > /dev/null; then package=$(source_package); else package=; fi
-version=${package:+$(version_of "$package")}
+# What a machine depends on: its kernel's version, and how it is made.
+how=$(cat "$here"/{prepare.sh,Kbuild,registers.c} | sha256sum | cut -c1-12)
+read -r version source <<< "$(versions)" || true
 if [ -n "$version" ]; then
-    kernel=$cache/linux-$version-$how
+    machine=$cache/uml-$version-$how
 else
-    # No package lists on this machine (any more): what was built before will do.
-    kernel=$(ls -t "$cache"/linux-*-"$how" 2> /dev/null | head -1) || true
+    # No package lists on this machine (any more): what was made before will do.
+    machine=$(compgen -G "$cache/uml-*-$how" | head -1) || true
 fi
-if [ -n "$kernel" ] && [ -x "$kernel" ]; then echo "$kernel"; exit 0; fi
-command -v apt-get > /dev/null || cannot "builds its kernel from Debian's linux-source, and there is no apt-get here"
+if [ -n "$machine" ] && [ -d "$machine" ]; then echo "$machine"; exit 0; fi
 
+# `update` waits for no other, and `pi/prepare` may be at it.
+exec 8> "$cache/../hil-apt.lock"
+flock -w "$DOWNLOAD_SECONDS" 8 || cannot "another one installs packages for $DOWNLOAD_SECONDS s"
 started=$SECONDS
 missing=()
-for tool in flex bison bc make gcc xz strip; do
-    command -v "$tool" > /dev/null || missing+=("${tool/strip/binutils}")
+for pair in flex:flex bison:bison bc:bc make:make gcc:gcc ld:binutils xz:xz-utils; do
+    command -v "${pair%%:*}" > /dev/null || missing+=("${pair#*:}")
 done
-missing=("${missing[@]/#xz/xz-utils}")
+[ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
+if [ -z "$version" ] || [ "${#missing[@]}" -gt 0 ]; then
+    update || cannot "finds no packages here"
+    read -r version source <<< "$(versions)" || true
+fi
 if [ "${#missing[@]}" -gt 0 ]; then
     say "installing ${missing[*]}"
     install "${missing[@]}" || cannot "needs ${missing[*]}, and they cannot be installed"
 fi
-if [ -z "$version" ]; then
-    as_root apt-get update -q >&2 || true
-    package=$(source_package)
-    version=${package:+$(version_of "$package")}
-    [ -n "$version" ] || cannot "finds no linux-source among this machine's packages"
-    kernel=$cache/linux-$version-$how
-    if [ -x "$kernel" ]; then echo "$kernel"; exit 0; fi
-fi
+[ -n "$version" ] && [ -n "$source" ] || cannot "finds no user-mode-linux among this machine's packages"
+exec 8>&-
+machine=$cache/uml-$version-$how
 
-work=$(mktemp -d "$cache/build.XXXXXX")
+work=$(mktemp -d "$cache/making.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work"
-say "downloading $package $version"
-timeout 600 apt-get -o APT::Sandbox::User=root download -q "$package=$version" >&2 \
-    || cannot "cannot download $package $version"
-say "unpacking what this architecture needs of it ($((SECONDS - started)) s so far)"
-# All Kconfig files and Makefiles stay, since `make` reads them all; sources of what is never
-# compiled do not.
-mkdir src build
-dpkg-deb --fsys-tarfile "$package"_*.deb | tar -xO --wildcards '*/linux-source-*.tar.xz' \
-    | tar -xJ -C src --strip-components=1 --exclude-from="$here/not-needed.txt"
-rm "$package"_*.deb
+say "downloading User Mode Linux $version, and the source of its kernel, $source"
+fetch() { timeout "$DOWNLOAD_SECONDS" apt-get -o APT::Sandbox::User=root download -q "user-mode-linux=$version" "linux-source-${source%.*}=$source" >&2; }
+fetch || { update && fetch; } || cannot "cannot download user-mode-linux $version and linux-source-${source%.*} $source"
 
-# It has room for 2.7 KiB of floating-point registers, and a processor with AMX has 11 KiB: there
-# its first program would die of "ptrace set fp regs failed".
-sed -i 's/HOST_FP_SIZE, 2696/HOST_FP_SIZE, 12288/' src/arch/x86/um/user-offsets.c
+say "unpacking what is needed of them ($((SECONDS - started)) s so far)"
+mkdir -p src build modules made
+wanted=("${MODULES[@]/#/*/kernel/}")
+dpkg-deb --fsys-tarfile user-mode-linux_*.deb | tar -x --wildcards ./usr/bin/linux.uml '*/config.gz' "${wanted[@]/%/.ko}"
+tree=linux-source-${source%.*}
+dpkg-deb --fsys-tarfile "$tree"_*.deb | tar -xO --wildcards "*/$tree.tar.xz" \
+    | tar -xJ -C src --strip-components=1 --wildcards '*/Makefile*' '*/Kconfig*' '*/Kbuild*' \
+        "$tree"/{include,scripts,arch/um,arch/x86/include,arch/x86/um,arch/x86/entry} \
+        "$tree"/drivers/gpio/gpio-sim.c "$tree/drivers/gpio/gpiolib*" "$tree"/kernel/irq/irq_sim.c \
+        "$tree"/kernel/bounds.c "$tree"/kernel/time/timeconst.bc "$tree"/security/selinux/include
+rm ./*.deb
 
-say "building it ($((SECONDS - started)) s so far)"
-linux() { make -s -C "$work/src" O="$work/build" ARCH=um "$@"; }
-{
-    linux tinyconfig
-    src/scripts/kconfig/merge_config.sh -m -O build build/.config "$here/kernel.config"
-    linux olddefconfig
-} > config.log 2>&1 || { cat config.log >&2; exit 1; }
-# An option whose name has changed is dropped without a word.
-grep '^CONFIG_' "$here/kernel.config" | while read -r option; do
-    grep -qxF "$option" build/.config || { say "$package does not take $option"; exit 1; }
+say "building its modules ($((SECONDS - started)) s so far)"
+cp src/drivers/gpio/{gpiolib*,gpio-sim.c} src/kernel/irq/irq_sim.c "$here/Kbuild" modules
+echo 'MODULE_LICENSE("GPL");' >> modules/gpiolib.c
+# It is for the kernel alone; what it gives is to be had otherwise.
+sed -i 's/irq_to_desc(irqnum)/irq_data_to_desc(irq_get_irq_data(irqnum))/' modules/irq_sim.c
+zcat usr/share/doc/user-mode-linux/config.gz > build/.config
+cp build/.config config
+linux() { timeout 600 make -s -C "$work/src" O="$work/build" ARCH=um -j"$(nproc)" "$@"; }
+build() {
+    # The kernel's symbols are not at hand: what is missing is missed when the modules are loaded.
+    linux modules_prepare && linux M="$work/modules" KBUILD_MODPOST_WARN=1 modules \
+        && gcc -O1 -Wall -Werror -shared -fPIC -o made/registers.so "$here/registers.c"
+}
+build < /dev/null > log 2>&1 || { tail -40 log >&2; say "the build failed"; exit 1; }
+# Modules that were built for another configuration would be loaded, and do anything.
+diff <(grep -v '^CONFIG_CC_VERSION_TEXT=' config) <(grep -v '^CONFIG_CC_VERSION_TEXT=' build/.config) >&2 || { say "the configuration is not the kernel's own"; exit 1; }
+
+cp usr/bin/linux.uml made/linux
+order=10
+for module in "${MODULES[@]}"; do
+    cp usr/lib/uml/modules/*/kernel/"$module.ko" "made/$order-${module##*/}.ko"
+    order=$((order + 1))
 done
-timeout 1500 make -s -C "$work/src" O="$work/build" ARCH=um -j"$(nproc)" linux > build.log 2>&1 \
-    || { tail -40 build.log >&2; say "the build failed"; exit 1; }
-strip -o kernel build/linux
-# Whole or not at all; and no more than one stays of each way to build it.
-rm -f "$cache"/linux-*
-mv kernel "$kernel"
-say "$kernel is ready after $((SECONDS - started)) s"
-echo "$kernel"
+cp modules/gpio-library.ko "made/$order-gpio-library.ko"
+cp modules/gpio-simulator.ko "made/$((order + 1))-gpio-simulator.ko"
+# Whole or not at all; and no more than one stays.
+rm -rf "$cache"/uml-* "$cache"/linux-*
+mv made "$machine"
+say "$machine is ready after $((SECONDS - started)) s"
+echo "$machine"

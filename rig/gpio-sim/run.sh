@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # `just gpio-sim`: the tests that need GPIO lines, on chips that a kernel simulates. Without
-# arguments all of them; with arguments, those are cargo's: `run.sh -p rig --test all gpio_sim::`.
-# Exit code 106, in words, where no such kernel can be had.
+# arguments all of them; `run.sh guardian` is the guardian's alone; other arguments are cargo's:
+# `run.sh -p rig --test all gpio_sim::`. GUARDIAN_ROUNDS is how many runners are killed.
+# Exit code 106, in words, where no such machine can be had.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 
 code=0
-kernel=$("$here/prepare.sh") || code=$?
+machine=$("$here/prepare.sh") || code=$?
 if [ "$code" = 106 ]; then
     echo "gpio-sim: skipped, for the reason above: the gpiochip driver was not tested" >&2
 fi
@@ -17,7 +18,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 runner=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<< "$host")_RUNNER
 left=$(mktemp -d)
 trap 'rm -rf "$left"' EXIT
-export "$runner=$here/runner.sh" HIL_GPIO_SIM_KERNEL=$kernel HIL_GPIO_SIM_OUT=$left
+export "$runner=$here/runner.sh" HIL_GPIO_SIM_MACHINE=$machine HIL_GPIO_SIM_OUT=$left
 
 # Runs tests, and sees to it that they were run and not skipped.
 tests() {
@@ -28,14 +29,21 @@ tests() {
         exit 1
     fi
 }
-if [ $# -gt 0 ]; then
+guardian() {
+    # Each moment once, where nothing else is asked for. What it measured is shown by the test itself.
+    HIL_GPIO_SIM_LIMIT=${HIL_GPIO_SIM_LIMIT:-600} GUARDIAN_ROUNDS=${GUARDIAN_ROUNDS:-7} \
+        tests -p harness --test all guardian::over_gpio_sim_too
+}
+if [ "$*" = guardian ]; then
+    guardian
+    exit
+elif [ $# -gt 0 ]; then
     tests "$@"
     exit
 fi
 tests -p rig --test all gpio_sim::
 tests -p harness --test all gpio_sim::
-# Each moment once. `GUARDIAN_ROUNDS=100 HIL_GPIO_SIM_LIMIT=2400 just gpio-sim` is the long form.
-HIL_GPIO_SIM_LIMIT=${HIL_GPIO_SIM_LIMIT:-600} GUARDIAN_ROUNDS=${GUARDIAN_ROUNDS:-7} tests -p harness --test all guardian::over_gpio_sim_too
+guardian
 
 # What the run inside left behind is judged again, outside.
 runs=("$left"/evidence/*/run.json)

@@ -2,10 +2,12 @@
 # Runs a program, as root, in a User Mode Linux of its own that has simulated GPIO chips: a runner
 # for cargo. The root file system is the host's, read-only; what the program leaves in the folder
 # $GPIO_SIM_OUT is on the host below $HIL_GPIO_SIM_OUT, where that is set.
-# HIL_GPIO_SIM_KERNEL is what `prepare.sh` printed; HIL_GPIO_SIM_LIMIT bounds a run, in seconds.
+# HIL_GPIO_SIM_MACHINE is what `prepare.sh` printed; HIL_GPIO_SIM_LIMIT bounds a run, in seconds.
+# With HIL_GPIO_SIM_BECOME, the program becomes the first process; then it is to leave its words, its
+# exit code and the machine as `init.sh` does.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-kernel=${HIL_GPIO_SIM_KERNEL:?is not set: it is what rig/gpio-sim/prepare.sh prints}
+machine=${HIL_GPIO_SIM_MACHINE:?is not set: it is what rig/gpio-sim/prepare.sh prints}
 limit=${HIL_GPIO_SIM_LIMIT:-240}
 
 scratch=$(mktemp -d)
@@ -20,8 +22,8 @@ pwd > "$scratch/directory"
 # The kernel keeps its memory in a file of TMPDIR (of /dev/shm otherwise, which is small in a
 # container), and a folder of its own in HOME.
 HOME=$scratch/home TMPDIR=${TMPDIR:-/tmp} timeout --kill-after=5 "$limit" \
-    "$kernel" mem=320M root=/dev/root rootfstype=hostfs rootflags=/ ro \
-    "init=$here/init.sh" "HIL_SCRATCH=$scratch" con=null con0=null,fd:1 quiet \
+    env LD_PRELOAD="$machine/registers.so" "$machine/linux" mem=320M root=/dev/root rootfstype=hostfs rootflags=/ ro \
+    "init=$here/init.sh" "HIL_SCRATCH=$scratch" "HIL_MACHINE=$machine" con=null con0=null,fd:1 quiet \
     < /dev/null > "$scratch/console" 2>&1 &
 running=$!
 wait "$running"
