@@ -14,16 +14,10 @@ use crate::scenario::{
 };
 
 /// Outcomes that no scenario provokes, each with the reason.
-pub const NOT_PROVOKED: &[(Outcome, &str)] = &[
-    (
-        outcomes::HTTP_ERR_20,
-        "whether a network is still being activated when the command comes is the operator's affair; the rig has no means to hold it there",
-    ),
-    (
-        outcomes::ERR_1,
-        "the guide does not say what makes an error unknown, so nothing can be done to have one",
-    ),
-];
+pub const NOT_PROVOKED: &[(Outcome, &str)] = &[(
+    outcomes::ERR_1,
+    "the guide does not say what makes an error unknown, so nothing can be done to have one",
+)];
 
 /// One row of the table, and of `coverage` in `run.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

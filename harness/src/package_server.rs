@@ -194,6 +194,17 @@ impl PackageServer {
         Ok(Offered { path })
     }
 
+    /// Has other bytes served under an offer than the package that it was made with. Its records
+    /// know the package: a difference is told.
+    pub fn stock(&self, offered: &Offered, bytes: Arc<[u8]>) -> Result<(), ServerError> {
+        let standing = self.standing(offered)?;
+        let bytes = bytes::Bytes::from_owner(bytes);
+        for path in [&standing.path, &standing.moved] {
+            self.shared.content.put(path.clone(), bytes.clone());
+        }
+        Ok(())
+    }
+
     /// Changes what is done with an offer; requests are counted from 1 again. Replies that are
     /// under way go on as they began.
     pub fn set_serving(&self, offered: &Offered, serving: Serving) -> Result<(), ServerError> {

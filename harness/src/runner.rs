@@ -13,6 +13,7 @@ pub mod examine;
 mod fresh;
 pub(crate) mod identity;
 mod inbox;
+mod lies;
 mod moves;
 mod rate;
 pub mod reaction;
@@ -204,6 +205,7 @@ impl Run {
             .map_err(evidence)?;
         let brief = self.brief(case);
         let memory = self.memory();
+        let lies = self.defects(case);
         let met = RefCell::new(None);
         let finished = match self.why_skipped(&table.rig, case) {
             Some(why) => Finished::skipped(case, brief, why, case_folder.path().to_owned()),
@@ -229,6 +231,7 @@ impl Run {
                         packages: &self.packages,
                         public: (&table.public.0, table.public.1),
                         seed: self.seed,
+                        lies: &lies,
                         marking: marking(table.state.as_ref(), &self.rig, folder),
                     },
                     wanted: &self.rig.module,
@@ -351,14 +354,18 @@ impl Run {
         }
     }
 
+    /// What is wrong in a case, on purpose.
+    fn defects(&self, case: &Case) -> Vec<Defect> {
+        let of_the_case = case.virtual_module.defects.iter();
+        self.defects.iter().chain(of_the_case).copied().collect()
+    }
+
     /// The virtual module that a case begins with.
     fn settings(&self, case: &Case) -> Settings {
         let Bench::Virtual(bench) = &self.rig.bench else {
             return Settings::default();
         };
         let wanted = &case.virtual_module;
-        let mut defects = self.defects.clone();
-        defects.extend(wanted.defects.iter().copied());
         let factory = factory_settings(&self.rig);
         Settings {
             personality: wanted.personality.unwrap_or(bench.personality),
@@ -367,7 +374,8 @@ impl Run {
                 .and_then(|package| self.packages.firmware(&package.base))
                 .map_or(factory.image, |firmware| firmware.image.to_vec()),
             registered: wanted.registered,
-            defects,
+            circumstances: wanted.circumstances.clone(),
+            defects: self.defects(case),
             seed: self.seed,
             ..factory
         }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use dfota::brief::EndState;
 use dfota::timeline::Pin;
-use rig::virtual_module::{Defect, Personality};
+use rig::virtual_module::{Circumstance, Defect, Personality};
 use serde::{Deserialize, Serialize};
 
 use crate::package_server::{NetworkNeeds, Serving};
@@ -267,6 +267,8 @@ pub struct VirtualSettings {
     pub registered: bool,
     /// Its lawful manners, where the scenario must have certain ones; else the rig file's.
     pub personality: Option<Personality>,
+    /// What befalls it, through no fault of its own.
+    pub circumstances: Vec<Circumstance>,
     /// What it does wrong, on purpose: `M44`.
     pub defects: Vec<Defect>,
 }
@@ -276,6 +278,7 @@ impl Default for VirtualSettings {
         VirtualSettings {
             registered: true,
             personality: None,
+            circumstances: Vec::new(),
             defects: Vec::new(),
         }
     }
@@ -285,7 +288,7 @@ impl VirtualSettings {
     /// Whether a module of flesh could not be prepared like this. A missing network is not
     /// counted: scenarios that want none switch the radio off themselves.
     fn needs_virtual(&self) -> bool {
-        !self.defects.is_empty() || self.personality.is_some()
+        !self.defects.is_empty() || !self.circumstances.is_empty() || self.personality.is_some()
     }
 }
 

@@ -10,6 +10,8 @@ pub const PAGE: usize = 256;
 /// A sector of flash: what one erase operation clears, in bytes.
 pub const SECTOR: usize = 4096;
 
+pub(crate) use package::with_other_padding;
+
 pub use image::{IMAGE_LEN, image, is_whole, version};
 pub use package::{NotAnImage, Package, PackageError, PageSource, Side, make};
 

@@ -28,12 +28,13 @@ pub mod module;
 mod pty;
 mod shell;
 pub mod standalone;
+mod stranger;
 mod url;
 mod voice;
 
 pub use board::Output;
 pub use crime::Defect;
-pub use manner::Personality;
+pub use manner::{Circumstance, Personality};
 pub use module::{Module, Network};
 pub use shell::Lines;
 
@@ -76,6 +77,8 @@ pub struct Settings {
     pub console: Rate,
     /// Whether the network takes it in.
     pub registered: bool,
+    /// What befalls it, through no fault of its own: nothing, unless asked for.
+    pub circumstances: Vec<Circumstance>,
     /// What is wrong with it: nothing, unless asked for.
     pub defects: Vec<Defect>,
     /// Decides everything that is random in it: what garbage looks like, which bits a torn
@@ -138,6 +141,7 @@ impl Default for Settings {
             flash: FlashStore::default(),
             console: Rate::default(),
             registered: true,
+            circumstances: Vec::new(),
             defects: Vec::new(),
             seed: 0,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rig::virtual_module::standalone::{self, Options, RailFile};
-use rig::virtual_module::{Defect, FlashStore, Personality, Rate, Settings};
+use rig::virtual_module::{Circumstance, Defect, FlashStore, Personality, Rate, Settings};
 
 use super::Failure;
 use crate::exit_code::ExitCode;
@@ -56,6 +56,9 @@ pub(super) struct Arguments {
     /// No network takes it in.
     #[arg(long)]
     unregistered: bool,
+    /// What befalls it, through no fault of its own: `activating`, `flash-worn`.
+    #[arg(long, value_name = "NAME")]
+    circumstance: Vec<Circumstance>,
     /// What is wrong with it (`M44`): nothing, where none is given.
     #[arg(long, value_name = "ID")]
     defect: Vec<Defect>,
@@ -90,6 +93,7 @@ fn try_module(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 .clone()
                 .map_or(FlashStore::Memory, FlashStore::File),
             registered: !arguments.unregistered,
+            circumstances: arguments.circumstance.clone(),
             defects: arguments.defect.clone(),
             seed: arguments.seed,
             imei: arguments.imei.clone().unwrap_or(defaults.imei),

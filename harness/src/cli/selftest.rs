@@ -13,7 +13,7 @@ use crate::report::progress::Progress;
 use crate::selftest::{self, Matrix};
 
 /// Virtual modules at a time. More than `hil run` has: most of these wait for what never comes.
-const JOBS: usize = 6;
+const JOBS: usize = 12;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {

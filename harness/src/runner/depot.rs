@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rig::virtual_module::Defect;
+
+use super::lies;
 use super::moves::Honest;
 use super::session::{Session, Stop};
 use crate::contamination::{self, Marker, StateFile};
@@ -21,6 +24,8 @@ pub(super) struct Depot<'a> {
     pub public: (&'a str, u16),
     /// Every random choice comes from it.
     pub seed: u64,
+    /// What is wrong with the server, on purpose.
+    pub lies: &'a [Defect],
     /// What the rig remembers; `None` for a virtual module, which goes with its process.
     pub marking: Option<Marking<'a>>,
 }
@@ -58,7 +63,7 @@ impl Depot<'_> {
                 guardian: None,
             })?;
         }
-        Ok(self.server.offer(Offer {
+        let offered = self.server.offer(Offer {
             name: package.name.clone(),
             package: Arc::clone(&package.bytes),
             others: self
@@ -67,10 +72,20 @@ impl Depot<'_> {
                 .iter()
                 .map(|other| (other.name.clone(), Arc::clone(&other.bytes)))
                 .collect(),
-            serving,
+            serving: lies::serving(self.lies, serving),
             seed: self.seed,
             speed: session.rig.speed,
-        })?)
+        })?;
+        if let Some(bytes) = lies::stock(self.lies, package, self.packages) {
+            self.server.stock(&offered, bytes)?;
+        }
+        Ok(offered)
+    }
+
+    /// Changes what the server does with an offer.
+    pub(super) fn serve(&self, offered: &Offered, serving: Serving) -> Result<(), Stop> {
+        let serving = lies::serving(self.lies, serving);
+        Ok(self.server.set_serving(offered, serving)?)
     }
 
     /// The module is idle on a known version.

@@ -36,6 +36,9 @@ const BOOT_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 /// gives one that is asked here (`AT+CFUN`). The next must not be sent into an answer that is still
 /// to come, or it is taken for its own.
 const PROBE_WITHIN: Duration = Duration::from_secs(15);
+/// How many questions in a row may bring not one byte before no more are asked. The first may be
+/// lost to a module that slept.
+const MUTE_AT_MOST: u8 = 2;
 /// How long a module may look for a network after it has started.
 pub(super) const REGISTERED_WITHIN: Duration = Duration::from_secs(180);
 /// How long a whole download may take at the rate of deep coverage.
@@ -215,7 +218,7 @@ impl Session<'_> {
         let from = self.timeline().len();
         self.send(format!("{command}\r").as_bytes(), Purpose::Probe)?;
         let result = answer(vec![Pattern::Ok], "OK");
-        match self.await_message(&result, PROBE_WITHIN, None)? {
+        match self.await_message(&result, self.deadline(PROBE_WITHIN), None)? {
             Awaited::Came => {}
             Awaited::RuledOut(_) | Awaited::Overdue => return Ok(None),
         }
@@ -237,8 +240,18 @@ impl Session<'_> {
     /// the firmware version.
     pub(super) fn probe(&mut self) -> Result<Option<String>, Stop> {
         let mut version = None;
+        let mut mute = 0;
         for command in PROBES {
+            let heard = self.bytes_heard();
             let answer = self.ask(command)?.unwrap_or_default();
+            mute = if self.bytes_heard() == heard {
+                mute + 1
+            } else {
+                0
+            };
+            if mute == MUTE_AT_MOST {
+                return Ok(version);
+            }
             if command == "ATI" {
                 version = answer.iter().find_map(|line| {
                     let revision = line.trim().strip_prefix("Revision:")?;

@@ -83,6 +83,7 @@ impl Run {
             packages: &self.packages,
             public: (&table.public.0, table.public.1),
             seed: self.seed,
+            lies: &[],
             marking: None,
         };
         let recovery = match recover(&mut session, &depot, marker) {

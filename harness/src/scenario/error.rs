@@ -2,7 +2,7 @@
 
 use rig::config::RATES;
 use rig::virtual_module::crime::UnknownDefect;
-use rig::virtual_module::manner::UnknownPersonality;
+use rig::virtual_module::manner::{UnknownCircumstance, UnknownPersonality};
 use rig::written::{FormError, Kind, Mistake, listed};
 
 use super::text::PLACES;
@@ -189,6 +189,9 @@ pub enum ScenarioErrorKind {
     /// Manners that the virtual module does not have.
     #[error(transparent)]
     Personality(#[from] UnknownPersonality),
+    /// A circumstance that the virtual module does not know.
+    #[error(transparent)]
+    Circumstance(#[from] UnknownCircumstance),
     /// A defect that the virtual module does not have.
     #[error(transparent)]
     Defect(#[from] UnknownDefect),

@@ -92,6 +92,10 @@ pub(super) struct VirtualForm {
     /// Its lawful manners, where the scenario must have certain ones.
     #[schemars(with = "Option<String>")]
     pub(super) personality: Option<Spanned<String>>,
+    /// What befalls it, through no fault of its own: "activating" (the network never ends to take it in), "flash-worn" (no order for an update can be stored).
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub(super) circumstances: Vec<Spanned<String>>,
     /// What it does wrong, on purpose: `["M44"]`.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]

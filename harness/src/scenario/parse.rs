@@ -195,6 +195,11 @@ impl Reader<'_> {
                 .as_ref()
                 .map(|name| self.named(name))
                 .transpose()?,
+            circumstances: form
+                .circumstances
+                .iter()
+                .map(|name| self.named(name))
+                .collect::<Result<_, _>>()?,
             defects: form
                 .defects
                 .iter()

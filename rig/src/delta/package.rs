@@ -285,6 +285,18 @@ fn records(bytes: &[u8], base: &Side, target: &Side) -> Result<Vec<Record>, Pack
     Ok(records)
 }
 
+/// A package that reads the same and is another, whole with its digest: what pads the base's
+/// version is not all zeros. Bytes without a header are left as they are.
+pub(crate) fn with_other_padding(package: &[u8]) -> Vec<u8> {
+    let mut package = package.to_vec();
+    if package.len() >= RECORDS_AT {
+        package[20 + VERSION_LEN - 1] ^= 0x55;
+        let digest = digest(&package);
+        package[DIGEST_AT..RECORDS_AT].copy_from_slice(&digest);
+    }
+    package
+}
+
 fn digest(package: &[u8]) -> [u8; 32] {
     Sha256::new()
         .chain_update(&package[..DIGEST_AT])
@@ -323,6 +335,16 @@ mod tests {
             "{}",
             package.len()
         );
+    }
+
+    #[test]
+    fn a_package_with_other_padding_is_another_and_does_the_same() {
+        let [a, b] = ["BC26NBR01A01", "BC26NBR01A02"].map(firmware);
+        let package = make(&a, &b).unwrap();
+        let other = with_other_padding(&package);
+        assert_ne!(other, package);
+        assert_eq!(Package::parse(&other).unwrap().apply(&a), Some(b));
+        assert_eq!(with_other_padding(b"html"), b"html");
     }
 
     #[test]

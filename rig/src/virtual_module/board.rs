@@ -8,7 +8,7 @@ use super::crime::Memory;
 use super::flash::{Flash, Noise, Operation};
 use super::layout::Layout;
 use super::manner::Manner;
-use super::{Defect, Rate};
+use super::{Circumstance, Defect, Rate};
 
 /// How a module differs from the next one on the shelf.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ pub(super) struct Make {
     pub(super) imei: String,
     pub(super) registered: bool,
     pub(super) factory_rate: Rate,
+    pub(super) circumstances: Vec<Circumstance>,
     pub(super) defects: Vec<Defect>,
 }
 
@@ -198,7 +199,7 @@ impl Board {
         let over = |(operation, _): &(Operation, _)| self.work_since + operation.duration() <= now;
         if self.work.front().is_some_and(over) {
             let (operation, then) = self.work.pop_front()?;
-            self.flash.perform(&operation);
+            self.carry_out(&operation);
             self.begin_work();
             return then;
         }
@@ -286,6 +287,18 @@ impl Board {
         }
     }
 
+    fn carry_out(&mut self, operation: &Operation) {
+        let control = self.layout.control();
+        if !(self.is_in(Circumstance::FlashWorn) && operation.sector() == control) {
+            self.flash.perform(operation);
+        }
+    }
+
+    /// Whether this befalls the module.
+    pub(super) fn is_in(&self, circumstance: Circumstance) -> bool {
+        self.make.circumstances.contains(&circumstance)
+    }
+
     /// Whether this is wrong with the module.
     pub(super) fn has(&self, defect: Defect) -> bool {
         self.make.defects.contains(&defect)
@@ -312,7 +325,7 @@ impl Board {
     /// The processor is reset, now. The flash keeps its supply and ends what it was told to do.
     pub(super) fn lose_processor(&mut self) {
         if let Some((operation, _)) = self.work.pop_front() {
-            self.flash.perform(&operation);
+            self.carry_out(&operation);
         }
         self.stop();
     }

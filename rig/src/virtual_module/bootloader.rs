@@ -88,6 +88,10 @@ impl Bootloader {
                 board.flash.perform(&board.layout.erase_control());
                 board.after(APP_LOAD, Event::AppStart);
             }
+            Control::Updating { .. } if board.has(Defect::M111) && board.memory.was_reset => {
+                restore(board);
+                self.finish(board, voice::FOTA_UNKNOWN);
+            }
             Control::Updating { package_len } => {
                 board.memory.resumed = true;
                 if board.has(Defect::M80) {
@@ -437,6 +441,12 @@ impl Update {
             manner.update_fields = UpdateFields::One;
         }
         board.say(voice::updating(&manner, percent, total, current), BOOT_RATE);
+        if percent == 50 && board.has(Defect::M101) {
+            board.say(voice::DEBUG_LINE, BOOT_RATE);
+        }
+        if percent == 50 && board.has(Defect::M102) && !board.memory.resumed {
+            board.after(Duration::ZERO, Event::Restart);
+        }
     }
 }
 

@@ -121,10 +121,24 @@ defects! {
     M95 "after an update the version is neither the old one nor the new one"
     M96 "`ATI` tells the version that it told first, in whatever command line"
     M99 "a pulse of PWRKEY restarts it while it runs"
-    // The rig.
+    M100 "an `https` URL is downloaded all the same, without TLS"
+    M101 "the bootloader talks to its makers between the lines of an update"
+    M102 "its watchdog restarts it in the middle of an update, which then goes on"
+    M103 "after a failed download every other command for one is refused until the next start"
+    M104 "a download that goes on asks for one byte too few"
+    M105 "`END` tells the result of the update before"
+    M106 "the last `DOWNLOADING` comes after `HTTPEND,0`"
+    M107 "`HTTPSTART` comes before `OK`"
+    M108 "after a cut in `DOWNLOADING` the download begins anew by itself"
+    M109 "an update leaves the saved rate at autobaud"
+    M110 "a URL of more than 240 bytes is accepted, and its download fails"
+    M111 "a reset in `UPDATING` ends the update with the old firmware"
+    // The rig, and the harness's own server.
     H01 "the relay is stuck on: VBAT is never cut, and reads back as connected"
     H03 "the module is fed through a pin that nobody lets go of: it lives on without VBAT"
     H04 "VBAT is cut three seconds late"
+    H05 "the server's plans meet no request"
+    H06 "the server serves a stale package: another one of the manifest"
     H07 "the console drops bytes"
     H10 "the answer to `ATI` comes from a cache"
     H14 "the module has the next firmware already"
@@ -136,6 +150,8 @@ defects! {
     H20 "PWRKEY's line takes the supply of a module that is on"
     H21 "the module has the result of an earlier update to report"
     H22 "the console is pulled while the module updates"
+    H23 "the server serves a package that was made anew: it updates as well, and is not the one of the manifest"
+    H24 "a stranger fetches the run's own path beside the module"
 }
 
 /// What a defective module remembers outside of its flash, over any loss of power. A healthy
@@ -160,6 +176,10 @@ pub(super) struct Memory {
     pub(super) ati: Option<String>,
     /// Whether an update has ended in this life.
     pub(super) updated: bool,
+    /// How the update before ended.
+    pub(super) last_result: Option<u8>,
+    /// Whether the last start was one by RESET_N.
+    pub(super) was_reset: bool,
 }
 
 /// The firmware after `image`: its version counted up, its body made anew.
@@ -171,6 +191,11 @@ pub(super) fn next_firmware(image: &[u8]) -> Vec<u8> {
     let next = digit.parse().map_or(1, |digit: u8| (digit + 1) % 10);
     let len = image.len().next_multiple_of(SECTOR).max(SECTOR);
     delta::image(&format!("{stem}{next}"), SEED, len)
+}
+
+/// A package that does what `package` does, and is not it: its padding is another.
+pub fn made_anew(package: &[u8]) -> Vec<u8> {
+    delta::with_other_padding(package)
 }
 
 /// An IMEI that is not this one, of the same length.

@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
-use super::Defect;
 use super::board::{Board, Event, Output};
 use super::flash::Operation;
 use super::http::{Answer, BadHead, Head, request};
 use super::layout::{PACKAGE_LEN_MAX, Saved, pages};
 use super::url::{Place, Url};
 use super::voice;
+use super::{Circumstance, Defect};
 use crate::delta::SECTOR;
 
 /// Requests in all, without a pause between them.
@@ -28,6 +28,8 @@ const ROUND_TRIP: Duration = Duration::from_millis(400);
 const LINK_RATE: u64 = 25_500;
 /// How often the bearer is looked at before it is given up.
 const BEARER_POLLS: u8 = 60;
+/// The longest URL of a defective module: the SDK's line buffer has 255 bytes for the whole command.
+const URL_LEN_HELD: usize = 240;
 const BEARER_POLL: Duration = Duration::from_secs(1);
 
 /// What is remembered of a download that failed, in RAM: the same URL goes on from there.
@@ -138,7 +140,11 @@ impl Download {
         }
         self.polls += 1;
         if self.polls > BEARER_POLLS {
-            return Standing::Ended(voice::HTTP_NETWORK_DEACTIVATED);
+            return Standing::Ended(if board.is_in(Circumstance::Activating) {
+                voice::HTTP_NETWORK_ACTIVATING
+            } else {
+                voice::HTTP_NETWORK_DEACTIVATED
+            });
         }
         board.after(BEARER_POLL, Event::PollBearer);
         Standing::Going
@@ -162,7 +168,8 @@ impl Download {
             (&self.exchange, &self.url.place)
         {
             board.cancel(Event::ConnectTimeout);
-            let request = request(host, path, self.position);
+            let too_many = usize::from(self.position > 0 && board.has(Defect::M104));
+            let request = request(host, path, self.position + too_many);
             board.outputs.push_back(Output::Send(request));
             self.exchange = Exchange::Head(Head::default());
             board.after(ROUND_TRIP, Event::Read);
@@ -342,7 +349,9 @@ impl Download {
         if self.url.place == (Place::OutOfReach { secure: true }) && board.has(Defect::M15) {
             return Standing::Going;
         }
-        if self.attempts == ATTEMPTS || matches!(self.url.place, Place::OutOfReach { .. }) {
+        let too_long = board.has(Defect::M110) && self.url.text.len() > URL_LEN_HELD;
+        let out_of_reach = too_long || matches!(self.url.place, Place::OutOfReach { .. });
+        if self.attempts == ATTEMPTS || out_of_reach {
             return Standing::Ended(voice::HTTP_DOWNLOAD_FAILED);
         }
         self.attempts += 1;

@@ -41,6 +41,14 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The sector that it writes.
+    pub fn sector(&self) -> usize {
+        match self {
+            Self::Erase { sector } => *sector,
+            Self::Program { at, .. } => at / SECTOR,
+        }
+    }
+
     /// How long the flash is busy with it.
     pub fn duration(&self) -> Duration {
         match self {

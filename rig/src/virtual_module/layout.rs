@@ -41,6 +41,7 @@ impl Layout {
         self.firmware_sectors
     }
 
+    /// Where the control record is.
     pub(super) fn control(self) -> usize {
         self.firmware_sectors + 1
     }

@@ -15,6 +15,7 @@ use rustix::net::{
 };
 
 use super::shell::Wake;
+use super::stranger;
 
 /// Name look-ups that may be under way at once. One that the resolver sits on is left to it.
 const LOOKUPS_MAX: usize = 4;
@@ -43,6 +44,8 @@ pub(super) struct Link {
     lookups: usize,
     answers: (Sender<Lookup>, Receiver<Lookup>),
     wake: Arc<Wake>,
+    /// Whether a stranger asks for whatever is asked for here.
+    has_stranger: bool,
 }
 
 #[derive(Debug)]
@@ -67,13 +70,14 @@ struct Lookup {
 }
 
 impl Link {
-    pub(super) fn new(wake: Arc<Wake>) -> Self {
+    pub(super) fn new(wake: Arc<Wake>, has_stranger: bool) -> Self {
         Self {
             state: State::Down,
             request: 0,
             lookups: 0,
             answers: channel(),
             wake,
+            has_stranger,
         }
     }
 
@@ -88,8 +92,14 @@ impl Link {
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) {
-        if let State::Up { unsent, .. } = &mut self.state {
+        if let State::Up { socket, unsent } = &mut self.state {
             unsent.extend_from_slice(bytes);
+            if self.has_stranger
+                && let Ok(Some(server)) = rustix::net::getpeername(&*socket)
+                && let Ok(server) = SocketAddr::try_from(server)
+            {
+                stranger::asks(server, bytes.to_vec());
+            }
         }
     }
 

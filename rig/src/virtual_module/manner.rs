@@ -77,6 +77,54 @@ fn names() -> String {
         .join(", ")
 }
 
+/// Something that befalls a module which does nothing wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Circumstance {
+    /// The network begins to take the module in, and never ends.
+    Activating,
+    /// The sector of the flash that holds the order for an update takes no more writes.
+    FlashWorn,
+}
+
+impl Circumstance {
+    /// Every circumstance.
+    pub const ALL: [Self; 2] = [Self::Activating, Self::FlashWorn];
+
+    /// The name a scenario gives it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Activating => "activating",
+            Self::FlashWorn => "flash-worn",
+        }
+    }
+}
+
+impl fmt::Display for Circumstance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Circumstance {
+    type Err = UnknownCircumstance;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|circumstance| circumstance.name() == name)
+            .ok_or_else(|| UnknownCircumstance {
+                found: name.to_owned(),
+            })
+    }
+}
+
+/// A name that no circumstance has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown circumstance `{found}`: write `activating` or `flash-worn`")]
+pub struct UnknownCircumstance {
+    found: String,
+}
+
 /// How many numbers an `UPDATING` line has. A property of the bootloader's revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UpdateFields {

@@ -13,7 +13,7 @@ use super::download::Loss;
 use super::flash::Flash;
 use super::layout::{Control, Layout, Saved};
 use super::voice::{self, BOOT_RATE};
-use super::{Defect, Rate, Settings, crime};
+use super::{Circumstance, Defect, Rate, Settings, crime};
 
 /// VBAT stable before PWRKEY counts (M95 manual; the BC26's gives no figure).
 const VBAT_STABLE: Duration = Duration::from_millis(30);
@@ -95,7 +95,9 @@ impl Module {
             } else {
                 settings.imei.clone()
             },
-            registered: settings.registered,
+            registered: settings.registered
+                && !settings.circumstances.contains(&Circumstance::Activating),
+            circumstances: settings.circumstances.clone(),
             factory_rate: Rate::Auto,
             defects: settings.defects.clone(),
         };
@@ -183,6 +185,8 @@ impl Module {
                 State::Boot(bootloader) => bootloader.is_updating(),
                 _ => false,
             };
+            let downloading = matches!(&self.state, State::App(app) if app.is_downloading());
+            self.board.memory.again |= downloading && self.board.has(Defect::M108);
             self.board.memory.interrupted += u8::from(interrupted && self.board.has(Defect::M63));
             self.board.lose_power();
             self.board.set_vdd_ext(false);
@@ -222,7 +226,10 @@ impl Module {
         self.board.cancel(Event::RailDip);
         self.board.cancel(Event::ResetTakes);
         match self.state {
-            State::Held => self.restart(),
+            State::Held => {
+                self.restart();
+                self.board.memory.was_reset = true;
+            }
             State::Off => {}
             _ => self.board.set_vdd_ext(true),
         }
@@ -265,6 +272,7 @@ impl Module {
     }
 
     fn restart(&mut self) {
+        self.board.memory.was_reset = false;
         self.board.lose_processor();
         self.board.set_vdd_ext(true);
         self.state = State::Boot(Box::default());

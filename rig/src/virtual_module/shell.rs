@@ -219,7 +219,7 @@ impl Shell {
                 life: Duration::ZERO,
             },
             pty,
-            link: Link::new(wake),
+            link: Link::new(wake, settings.defects.contains(&Defect::H24)),
             store,
             shared: shared.clone(),
             unread: false,

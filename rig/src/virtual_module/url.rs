@@ -17,6 +17,8 @@ pub(super) struct Limits {
     /// Whether a port may be any number; one that is no port is taken for the default.
     pub(super) any_port: bool,
     pub(super) unquoted: bool,
+    /// Whether HTTPS is taken for HTTP.
+    pub(super) secure_is_plain: bool,
 }
 
 impl Default for Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             port_default: PORT_DEFAULT,
             any_port: false,
             unquoted: false,
+            secure_is_plain: false,
         }
     }
 }
@@ -95,6 +98,7 @@ impl Url {
         if host.is_empty() || host.contains(['/', '?']) {
             return None;
         }
+        let secure = secure && !limits.secure_is_plain;
         let place = if secure || host.len() > HOST_LEN_MAX {
             Place::OutOfReach { secure }
         } else {

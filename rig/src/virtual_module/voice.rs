@@ -32,12 +32,16 @@ pub(super) const FOTA_START: &str = "\r\n+QIND: \"FOTA\",\"START\"\r\n";
 /// In no document.
 pub(super) const UNKNOWN_MESSAGE: &str = "\r\n+QIND: \"FOTA\",\"CHECKING\",1\r\n";
 
+pub(super) const DEBUG_LINE: &str = "\r\npatch: 16 of 32, heap 5120\r\n";
+
 /// §5 table 1.
 pub(super) const HTTP_DOWNLOADED: u8 = 0;
 pub(super) const HTTP_DOWNLOAD_FAILED: u8 = 12;
 pub(super) const HTTP_NETWORK_DEACTIVATED: u8 = 13;
+pub(super) const HTTP_NETWORK_ACTIVATING: u8 = 20;
 /// §5 table 2.
 pub(super) const FOTA_UPGRADED: u8 = 0;
+pub(super) const FOTA_UNKNOWN: u8 = 1;
 pub(super) const FOTA_PACKAGE_MISMATCH: u8 = 254;
 pub(super) const FOTA_PACKAGE_INVALID: u8 = 255;
 /// Not in the guide: −3 of the patch engine, a chunk that came out wrong.

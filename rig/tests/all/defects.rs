@@ -310,6 +310,33 @@ fn lives() -> Vec<(&'static str, Lead)> {
             }
             all
         }),
+        ("long-url", |d| {
+            let start = "http://10.0.0.1/";
+            let mut life = Life::new(d, honest(), FIXED);
+            life.send(&format!(
+                "AT+QFOTADL=\"{start}{}\"",
+                "a".repeat(250 - start.len())
+            ));
+            life.rest(2 * MINUTE);
+            life.end()
+        }),
+        ("reset-at-40", |d| {
+            let mut life = Life::new(d, honest(), FIXED);
+            life.bench.send(&format!("{UPDATE}\r"));
+            life.bench.run_until_said("UPDATING\",40%", 2 * MINUTE);
+            life.bench.set_reset(true);
+            life.rest(SECOND);
+            life.bench.set_reset(false);
+            life.rest(2 * MINUTE);
+            life.end()
+        }),
+        ("damaged-then-honest", |d| {
+            let mut life = Life::new(d, Web::Package(damaged(package(A, B)).into()), FIXED);
+            life.update();
+            life.bench.set_web(honest());
+            life.update();
+            life.end()
+        }),
         ("pwrkey", |d| {
             let mut life = Life::new(d, honest(), FIXED);
             life.bench.set_pwrkey(true);
@@ -348,6 +375,9 @@ fn every_defect_of_the_module_shows() {
             Defect::H01
                 | Defect::H03
                 | Defect::H04
+                // The server that lies is the harness's.
+                | Defect::H05
+                | Defect::H06
                 | Defect::H07
                 | Defect::H10
                 | Defect::H16
@@ -356,6 +386,8 @@ fn every_defect_of_the_module_shows() {
                 | Defect::H19
                 | Defect::H20
                 | Defect::H22
+                | Defect::H23
+                | Defect::H24
         ) {
             continue;
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rig::delta::{self, IMAGE_LEN};
 use rig::virtual_module::in_process::{InProcess, Web};
-use rig::virtual_module::{Personality, Rate, Settings};
+use rig::virtual_module::{Circumstance, Personality, Rate, Settings};
 use rstest::rstest;
 
 const A: &str = "BC26NBR01A01";
@@ -431,6 +431,37 @@ fn without_a_network_it_gives_up_with_13_and_asks_nobody() {
         bench.said()
     );
     assert!(bench.requests().is_empty());
+}
+
+#[test]
+fn a_network_that_is_still_being_activated_is_told_with_20() {
+    let settings = Settings {
+        circumstances: vec![Circumstance::Activating],
+        ..settings()
+    };
+    let mut bench = switched_on(&settings, Web::Package(package(A, B).into()));
+    bench.send(UPDATE);
+    assert!(bench.run_until_said("\"HTTPEND\",20\r\n", 2 * MINUTE));
+    assert!(bench.requests().is_empty());
+}
+
+#[test]
+fn an_order_that_the_flash_does_not_take_is_told_with_1_and_without_a_restart() {
+    let settings = Settings {
+        circumstances: vec![Circumstance::FlashWorn],
+        ..settings()
+    };
+    let mut bench = switched_on(&settings, Web::Package(package(A, B).into()));
+    bench.send(UPDATE);
+    assert!(bench.run_until_said("\"END\",1\r\n", 5 * MINUTE));
+    bench.run_for(MINUTE);
+    let said = bench.said();
+    assert!(
+        said.contains("\"START\"\r\n\r\n+QIND: \"FOTA\",\"END\",1\r\n"),
+        "{said}"
+    );
+    assert!(!said.contains("BROM"), "{said}");
+    assert_eq!(version(&mut bench), A);
 }
 
 #[test]

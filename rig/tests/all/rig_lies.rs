@@ -1,8 +1,12 @@
 //! How the rig around the module lies, where it is told to: each lie as a host meets it.
 
+use std::io::Read;
+use std::net::TcpListener;
+use std::sync::mpsc;
+
 use rig::virtual_module::{Defect, Rate, Settings};
 
-use crate::tty::Bench;
+use crate::tty::{Bench, DEADLINE};
 
 const A: &str = "BC26NBR01A01";
 
@@ -93,6 +97,34 @@ fn a_pwrkey_that_is_the_supply_s_cuts_a_module_that_runs() {
     bench.wait_until("it is off", |lines| !lines.vdd_ext());
     bench.lines.set_pwrkey(false);
     bench.power_on();
+}
+
+#[test]
+fn a_stranger_asks_for_what_the_module_asks_for_from_somewhere_else() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/t/p.bin", server.local_addr().unwrap());
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in server.incoming().take(2) {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 128];
+            let len = stream.read(&mut request).unwrap();
+            let from = stream.peer_addr().unwrap().ip();
+            tell.send((from.to_string(), request[..len].to_vec()))
+                .unwrap();
+        }
+    });
+    let mut bench = lying(Defect::H24);
+    // Until it is registered, its download waits.
+    bench.send(&format!("AT+QFOTADL=\"{url}\"\r"));
+    let mut asked: Vec<_> = (0..2)
+        .map(|_| told.recv_timeout(DEADLINE).unwrap())
+        .collect();
+    asked.sort();
+    assert_eq!(asked[0].0, "127.0.0.1");
+    assert_eq!(asked[1].0, "127.0.0.2");
+    assert_eq!(asked[0].1, asked[1].1);
+    assert!(asked[0].1.starts_with(b"GET /t/p.bin HTTP/1.1\r\n"));
 }
 
 #[test]

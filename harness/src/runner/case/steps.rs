@@ -214,7 +214,7 @@ impl Steps {
         arm(session, serving)?;
         // A scenario that serves has a package: its check says so.
         if let Some(offered) = &self.offered {
-            around.depot.server.set_serving(offered, serving.clone())?;
+            around.depot.serve(offered, serving.clone())?;
         }
         Ok(())
     }

@@ -41,6 +41,10 @@ impl App {
                     let deed = running.afterwards.take();
                     self.running = None;
                     let downloads = matches!(deed, Some(Deed::Download(_)));
+                    if downloads && board.has(Defect::M107) {
+                        let manner = board.make.manner;
+                        self.speak(board, voice::http_start(&manner));
+                    }
                     if !(downloads && board.has(Defect::M72)) {
                         self.speak(board, voice::OK);
                     }
@@ -138,6 +142,9 @@ impl App {
             Command::Reset => Some(Deed::Reset),
             Command::PowerDown => Some(Deed::PowerDown),
             Command::Download(url) => match self.update {
+                Update::Idle if self.failures > 0 && board.has(Defect::M103) => {
+                    return Err(CmeError::NotAllowed);
+                }
                 Update::Idle => Some(Deed::Download(url)),
                 Update::Downloading(_) if board.has(Defect::M16) => Some(Deed::Download(url)),
                 _ => return Err(CmeError::NotAllowed),
@@ -256,5 +263,6 @@ fn limits(board: &Board) -> Limits {
         },
         any_port: board.has(Defect::M84),
         unquoted: board.has(Defect::M85),
+        secure_is_plain: board.has(Defect::M100),
     }
 }

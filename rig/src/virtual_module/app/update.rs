@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{App, Update};
-use crate::virtual_module::Defect;
 use crate::virtual_module::board::{Board, Event, Output};
 use crate::virtual_module::download::{Download, Loss, Standing};
 use crate::virtual_module::http;
 use crate::virtual_module::layout::{Control, Saved};
 use crate::virtual_module::url::{Place, Url};
 use crate::virtual_module::voice;
+use crate::virtual_module::{Defect, Rate};
 
 /// From `HTTPEND,0` to `START`.
 const HAND_OVER: Duration = Duration::from_millis(100);
@@ -65,6 +65,11 @@ impl App {
         }
     }
 
+    /// Whether a loss of power now interrupts a download.
+    pub(in crate::virtual_module) fn is_downloading(&self) -> bool {
+        matches!(self.update, Update::Downloading(_))
+    }
+
     /// Whether a loss of power now interrupts something.
     pub(in crate::virtual_module) fn is_updating(&self) -> bool {
         !matches!(self.update, Update::Idle)
@@ -77,7 +82,7 @@ impl App {
             download.close(board);
             board.cancel(Event::PollBearer);
         }
-        if !board.has(Defect::M06) {
+        if !board.has(Defect::M06) && !board.has(Defect::M107) {
             self.speak(board, voice::http_start(&manner));
         }
         if board.has(Defect::M60) {
@@ -113,7 +118,7 @@ impl App {
         let registered = self.registered;
         let standing = match (event, &mut self.update) {
             (Event::HandOver, _) => return self.hand_over(board),
-            (Event::TriggerWritten, _) => return board.after(START_TO_RESET, Event::Restart),
+            (Event::TriggerWritten, _) => return self.trigger_written(board),
             (Event::Downloaded, _) => return self.downloaded(board),
             (Event::Misbehave, _) => return self.misbehave(board),
             (Event::PollBearer, Update::Downloading(download)) => {
@@ -139,6 +144,7 @@ impl App {
         let manner = board.make.manner;
         let said = match percent {
             97.. if board.has(Defect::M01) => return,
+            100 if board.has(Defect::M106) => return,
             61 if board.has(Defect::M03) => 40,
             50 if board.has(Defect::M05) => 255,
             // Halfway to the end, wherever it is.
@@ -191,6 +197,10 @@ impl App {
             let package_len = download.len();
             self.update = Update::HandingOver { package_len };
             self.speak(board, voice::http_end(voice::HTTP_DOWNLOADED));
+            if board.has(Defect::M106) {
+                let manner = board.make.manner;
+                self.speak(board, voice::downloading(&manner, 100));
+            }
             if board.has(Defect::M35) {
                 board.after(MISBEHAVE, Event::Misbehave);
             }
@@ -217,12 +227,27 @@ impl App {
         }
     }
 
+    /// An order that is not there when it is read again is given up, without a restart.
+    fn trigger_written(&mut self, board: &mut Board) {
+        let control = board.layout.control_record(&board.flash);
+        if matches!(control, Control::Trigger { .. }) {
+            board.after(START_TO_RESET, Event::Restart);
+        } else {
+            self.update = Update::Idle;
+            self.result = voice::FOTA_UNKNOWN;
+            self.say_end(board);
+        }
+    }
+
     /// A result is taken away before it is said: one that is lost then is lost for good.
     pub(super) fn take_result(&mut self, board: &mut Board) {
         let Control::Status { err } = board.layout.control_record(&board.flash) else {
             return;
         };
         self.result = err;
+        if board.has(Defect::M105) {
+            self.result = board.memory.last_result.replace(err).unwrap_or(err);
+        }
         board.memory.updated = true;
         if board.has(Defect::M10) {
             return self.say_end(board);
@@ -258,6 +283,15 @@ impl App {
             err => err,
         };
         self.speak(board, voice::end(said));
+        if upgraded && board.has(Defect::M109) {
+            let saved = Saved {
+                rate: Rate::Auto,
+                ..self.settings.clone()
+            };
+            for operation in board.layout.save(&board.flash, &saved) {
+                board.write(operation, None);
+            }
+        }
         if upgraded
             && [Defect::M64, Defect::M67, Defect::M88]
                 .iter()
