@@ -245,9 +245,9 @@ impl Delivery {
         let Some(share) = self.at_most.saturating_mul(100).checked_div(self.size) else {
             return;
         };
-        if u64::from(percent) > share + AHEAD_MAX
-            && self.ahead.is_none_or(|(worst, _)| percent > worst)
-        {
+        let by = u64::from(percent).saturating_sub(share);
+        let is_worst = |(percent, share)| by > u64::from(percent).saturating_sub(share);
+        if by > AHEAD_MAX && self.ahead.is_none_or(is_worst) {
             self.ahead = Some((percent, share));
         }
     }
@@ -350,9 +350,8 @@ impl Delivery {
     }
 
     fn check_words(&self, attempt: &Attempt, context: &mut Context<'_>) {
-        let served = self;
-        if !served.is_idle() && served.delivers_the_package(context.brief) {
-            let ahead = served.ahead;
+        if !self.is_idle() && self.delivers_the_package(context.brief) {
+            let ahead = self.ahead;
             context.check(
                 &rules::REAL_PROGRESS,
                 ahead.is_none(),
@@ -363,8 +362,8 @@ impl Delivery {
                 "at most the share that was sent",
             );
         }
-        let Some(assembly) = served.assembly else {
-            if attempt.downloaded() && !served.is_idle() && served.open.is_empty() {
+        let Some(assembly) = self.assembly else {
+            if attempt.downloaded() && !self.is_idle() && self.open.is_empty() {
                 context.fail(
                     &rules::SHORT_DOWNLOAD,
                     "`HTTPEND,0` came, and no answer carried a package",
@@ -381,7 +380,7 @@ impl Delivery {
                 "an `<http_err>` that is not 0",
             );
         }
-        let exact = assembly.honest && served.reaches_end(assembly);
+        let exact = assembly.honest && self.reaches_end(assembly);
         let installed = attempt.updated || attempt.phase == Phase::Ended(End::End(FotaErr(0)));
         if installed {
             context.check(
