@@ -196,6 +196,10 @@ pub fn problem(expected: &Expected, told: &[&Told]) -> Option<String> {
             .collect();
         said.join("; ")
     };
+    let undeclared = |verdict: Verdict, rule: &str| {
+        (!came(verdict, rule))
+            .then(|| format!("`{}` by `{rule}` was declared ({})", verdict.word(), said()))
+    };
     match expected.comes_to {
         ComesTo::Fail(rule) => {
             let failed = told.iter().any(|told| told.verdict == Verdict::Fail);
@@ -211,8 +215,8 @@ pub fn problem(expected: &Expected, told: &[&Told]) -> Option<String> {
                 Some(format!("it survives ({})", said()))
             }
         }
-        ComesTo::Error(rule) => (!came(Verdict::Error, rule.id))
-            .then(|| format!("`error` by `{}` was declared ({})", rule.id, said())),
+        ComesTo::Error(rule) => undeclared(Verdict::Error, rule.id),
+        ComesTo::Inconclusive(rule) => undeclared(Verdict::Inconclusive, rule.id),
         ComesTo::Invalid(rule) => {
             if let Some(lie) = told
                 .iter()

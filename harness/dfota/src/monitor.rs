@@ -469,7 +469,9 @@ impl Monitor {
             FotaUrc::Start if attempt.phase != before => parts.boots.update_started(),
             FotaUrc::Updating { .. } => {
                 parts.identity.version_may_change();
-                parts.boots.updating();
+                if matches!(attempt.phase, Phase::Updating { .. }) {
+                    parts.boots.updating();
+                }
             }
             FotaUrc::End(_) => {
                 parts.identity.version_may_change();

@@ -82,7 +82,7 @@ rules! {
     START_IN_PLACE = "start-in-place", Some("R4"), "§3.1", Documented,
         "`START` comes once, after `HTTPEND,0`, or first after a power-up that resumes.";
     UPDATING_IN_PLACE = "updating-in-place", None, "§3.1", Documented,
-        "`UPDATING` comes only after `START`, or after a power-up that resumes; never after `END` or for a package that was not downloaded.";
+        "`UPDATING` comes only after `START`, or after a power-up that resumes; never after `END` or for a package that was not downloaded, and the version does not change without it.";
     END_IN_PLACE = "end-in-place", None, "§3.1", Documented,
         "`END` comes only after `HTTPEND,0`, and `END,0` only after `START`.";
     PERCENT_RISES = "percent-rises", Some("R5"), "§3.1", Documented,
@@ -126,7 +126,7 @@ rules! {
     WHOLE_PACKAGE = "whole-package", None, "house", Characterised,
         "A package of which the answers brought every byte is not called damaged, whatever else the server did.";
     SHORT_DOWNLOAD = "short-download", Some("R17"), "house", Characterised,
-        "`HTTPEND` is not 0 when fewer bytes were delivered than the answer declared.";
+        "`HTTPEND` is not 0 when fewer bytes were delivered than the answer declared, or some were never asked for.";
     REAL_PROGRESS = "real-progress", Some("R18"), "house", Characterised,
         "The percentage of a download does not run ahead of the bytes sent to it.";
     CONNECTIONS = "connections", Some("R19"), "house", Characterised,
@@ -138,7 +138,7 @@ rules! {
     ONE_VERSION = "one-version", None, "house", Characterised,
         "`ATI` and `AT+CGMR` tell the same version.";
     SETTINGS_KEPT = "settings-kept", Some("R21"), "house", Characterised,
-        "IMEI, rate, CFUN, CMEE and APN are the same before and after.";
+        "IMEI, model, rate, CFUN, CMEE and APN are the same before and after.";
     SAME_DIALECT = "same-dialect", None, "house", Characterised,
         "One firmware spells a URC one way within a run.";
     END_STATE = "end-state", None, "house", Characterised,

@@ -19,6 +19,7 @@
 //! | M53, M56, M57 | image hash | `update-succeeds` | no hash of the flash is to be had over a wire; the module's own check ends the update with an error |
 //! | M54, M55 | a module that lives | `version-readable` | a module that is no more does not tell its version |
 //! | M60 | R12 | `not-saved` | the boot is one that was to come; what comes after it is what nobody saved |
+//! | M103 | an immediate retry succeeds | `url-limits` | the retry is refused, and nothing in the guide but the URL is ground for that while no update is under way |
 //! | H10 | a nonce | `fresh-answers` | the nonce is the line itself: it was never sent before |
 
 use dfota::rules::{self, Rule};
@@ -44,6 +45,8 @@ pub enum ComesTo {
     Invalid(&'static Rule),
     /// The rig breaks under the case: `error`, by this rule.
     Error(&'static Rule),
+    /// Nothing is decided about the module, and that is said: `inconclusive`, by this rule.
+    Inconclusive(&'static Rule),
     /// It is on the list of defects, and lawful after all: `pass`, for this reason.
     Pass(&'static str),
 }
@@ -181,9 +184,35 @@ pub const EXPECTED: &[Expected] = &[
         &["pwrkey-while-updating"],
         &rules::START_IN_PLACE,
     ),
+    fails(Defect::M100, &["https-url"], &rules::NO_HTTPS),
+    Expected {
+        defect: Defect::M101,
+        cases: &["update"],
+        comes_to: ComesTo::Inconclusive(&rules::KNOWN_LINES),
+    },
+    fails(Defect::M102, &["update"], &rules::UNEXPECTED_BOOT),
+    fails(Defect::M103, &["many-failures"], &rules::URL_LIMITS),
+    fails(Defect::M104, &["closed-at@middle"], &rules::SHORT_DOWNLOAD),
+    fails(Defect::M105, &["corrupted@middle"], &rules::END_TELLS_TRUTH),
+    fails(Defect::M106, &["update"], &rules::DOWNLOADING_IN_PLACE),
+    fails(Defect::M107, &["update"], &rules::HTTPSTART_FIRST),
+    fails(
+        Defect::M108,
+        &["not-saved-after-power-loss"],
+        &rules::NOT_SAVED,
+    ),
+    fails(Defect::M109, &["update"], &rules::SETTINGS_KEPT),
+    fails(Defect::M110, &["url-longest"], &rules::UPDATE_SUCCEEDS),
+    fails(Defect::M111, &["reset-while-updating"], &rules::RESUME),
     invalid(Defect::H01, &["power-cut@37"], &rules::FAULT_PROVED),
     invalid(Defect::H03, &["power-cut@37"], &rules::FAULT_PROVED),
     invalid(Defect::H04, &["power-cut@37"], &rules::FAULT_PROVED),
+    invalid(Defect::H05, &["not-found"], &rules::FAULT_PROVED),
+    invalid(
+        Defect::H06,
+        &["update", "corrupted@middle"],
+        &rules::MANIFEST_PACKAGE,
+    ),
     invalid(Defect::H07, &["update"], &rules::CONSOLE_WHOLE),
     invalid(Defect::H10, &["update"], &rules::FRESH_ANSWERS),
     // A bench's module is as the case before left it, and is led back to the base; a virtual one
@@ -211,32 +240,20 @@ pub const EXPECTED: &[Expected] = &[
         cases: &["update"],
         comes_to: ComesTo::Error(&rules::RIG_WORKS),
     },
+    invalid(Defect::H23, &["update"], &rules::MANIFEST_PACKAGE),
+    invalid(
+        Defect::H24,
+        &["update", "slow-link@nb1-mid"],
+        &rules::NO_STRANGER,
+    ),
 ];
 
 /// Rules that no defect breaks, each with the reason. What shows that they can be broken is a
 /// transcript that the judge refuses, in `fixtures/transcripts/refused`.
-pub const NO_DEFECT_BREAKS: &[(&Rule, &str)] = &[
-    (
-        &rules::NO_HTTPS,
-        "the virtual module has no TLS, so it cannot succeed where it must not; `https-succeeds.txt` shows it",
-    ),
-    (
-        &rules::KNOWN_LINES,
-        "a line that nobody understands decides nothing, so no defect is declared to be caught by it; `not-understood.txt` shows it",
-    ),
-    (
-        &rules::MANIFEST_PACKAGE,
-        "what is served is the server's affair, not the module's; `other-package-served.txt` shows it",
-    ),
-    (
-        &rules::NO_STRANGER,
-        "it takes a third party at the server's port; `stranger.txt` shows it",
-    ),
-    (
-        &rules::UNINTERRUPTED,
-        "it takes a person who ends the run; `interrupted.txt` shows it",
-    ),
-];
+pub const NO_DEFECT_BREAKS: &[(&Rule, &str)] = &[(
+    &rules::UNINTERRUPTED,
+    "it takes a person who ends the run; `interrupted.txt` shows it",
+)];
 
 /// What is declared of a defect.
 #[must_use]

@@ -141,6 +141,7 @@ fn row(defect: Defect, told: &[Told]) -> Row {
     let (declared, rule, reason) = match expected.map(|expected| expected.comes_to) {
         Some(ComesTo::Fail(rule)) => (Verdict::Fail.word(), Some(rule.id), None),
         Some(ComesTo::Invalid(rule)) => (Verdict::Invalid.word(), Some(rule.id), None),
+        Some(ComesTo::Inconclusive(rule)) => (Verdict::Inconclusive.word(), Some(rule.id), None),
         Some(ComesTo::Error(rule)) => (Verdict::Error.word(), Some(rule.id), None),
         Some(ComesTo::Pass(reason)) => (Verdict::Pass.word(), None, Some(reason)),
         None => ("nothing", None, None),

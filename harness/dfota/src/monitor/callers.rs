@@ -75,6 +75,14 @@ impl Callers {
         }
     }
 
+    /// This address takes bytes of the package, and another one has all of it.
+    pub(crate) fn takes_what_another_has(&mut self, context: &mut Context<'_>) {
+        if let Some(moment) = self.elsewhere.take() {
+            let what = "the package went to two addresses, and one had it when the other went on";
+            doubt(moment, what, context);
+        }
+    }
+
     /// So many who did not ask for the package were refused, and so many of these before they
     /// could say what they wanted; `served`: while an answer was under way.
     pub(crate) fn refused(

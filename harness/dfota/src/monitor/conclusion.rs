@@ -26,7 +26,7 @@ impl Monitor {
         }
         self.close_attempt(end);
         self.prove_cuts();
-        self.judge_unmet();
+        self.judge_unmet(end);
         self.judge_end(end);
         let void = self.ledger.take_void();
         let faults = self.supply.reports(&self.brief, self.usual());
@@ -121,8 +121,9 @@ impl Monitor {
         self.requests_in_steps > 0 && self.supply.server_fault_is_missing(&self.brief)
     }
 
-    fn judge_unmet(&mut self) {
+    fn judge_unmet(&mut self, end: Moment) {
         let withheld = self.fault_was_withheld();
+        let way_is_in_doubt = self.context(end).0.way_is_in_doubt();
         for unmet in std::mem::take(&mut self.unmet) {
             if unmet.stage == Stage::Steps && withheld {
                 self.ledger.note(
@@ -138,6 +139,9 @@ impl Monitor {
             let (rule, verdict) = match (unmet.stage, unmet.registered) {
                 (Stage::Prepare, _) => (&rules::PRECONDITION, Verdict::Invalid),
                 (_, Some(false)) => (&rules::EXPECTATION, Verdict::Inconclusive),
+                (Stage::Steps, _) if way_is_in_doubt => {
+                    (&rules::EXPECTATION, Verdict::Inconclusive)
+                }
                 _ => (&rules::EXPECTATION, Verdict::Fail),
             };
             let what = format!("`{}` did not come: {}", unmet.allowed, unmet.what);

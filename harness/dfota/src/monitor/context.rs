@@ -26,6 +26,11 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Whether a download failed, and nothing shows that there is a way to the package server.
+    pub(crate) fn way_is_in_doubt(&self) -> bool {
+        !self.reached && self.ledger.has_found(&crate::rules::SERVER_REACHED)
+    }
+
     /// A finding against the module.
     pub(crate) fn fail(
         &mut self,

@@ -143,6 +143,11 @@ impl Ledger {
         self.outcomes.insert(outcome.id);
     }
 
+    /// Whether this rule was found broken.
+    pub(crate) fn has_found(&self, rule: &Rule) -> bool {
+        self.findings.iter().any(|finding| finding.rule == rule.id)
+    }
+
     /// Whether the module is blamed for anything from this moment on.
     pub(crate) fn blames_since(&self, moment: Moment) -> bool {
         self.findings.iter().any(|finding| {

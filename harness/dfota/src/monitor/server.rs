@@ -26,6 +26,8 @@ pub(crate) struct Delivery {
     open: BTreeMap<u64, Open>,
     pub(crate) requests: u32,
     callers: Callers,
+    /// The address to which the answer went that made the package whole.
+    had_by: Option<IpAddr>,
     /// The bytes that the module has of the package, as far as the answers say.
     assembly: Option<Assembly>,
     /// The percentage that was furthest ahead, and the share then delivered.
@@ -57,6 +59,9 @@ pub(crate) enum Course {
 #[derive(Clone, Copy, Debug, Default)]
 struct Open {
     get: bool,
+    /// The first byte that was asked for.
+    asked: u64,
+    /// The first byte that comes.
     from: u64,
     peer: Option<IpAddr>,
 }
@@ -72,6 +77,8 @@ struct Assembly {
     /// How far what was sent reaches: where a connection was reset, the module may have more than
     /// it had acknowledged when we last looked.
     sent_until: u64,
+    /// The module left out a part, and asked for what follows it.
+    skipped: bool,
     /// All of it is of this command: a module may go on with what an earlier one had brought.
     from_start: bool,
 }
@@ -105,6 +112,7 @@ impl Delivery {
                 self.callers.asked(*peer, complete, attempt, context);
                 let open = Open {
                     get: method == "GET",
+                    asked: range_from.unwrap_or(0),
                     from: range_from.unwrap_or(0),
                     peer: *peer,
                 };
@@ -121,6 +129,9 @@ impl Delivery {
                     open.from = *from;
                     if let Some(peer) = open.peer {
                         self.callers.heard_from(peer, context);
+                        if self.had_by.is_some_and(|other| other != peer) {
+                            self.callers.takes_what_another_has(context);
+                        }
                     }
                 }
                 // An acknowledgement takes its time on the way, and the module need not wait
@@ -294,16 +305,23 @@ impl Delivery {
         let held = self.held.take();
         self.compare(held);
         let earlier = self.assembly.filter(|_| from > 0);
-        // What nobody asked for is missing, whatever follows it.
-        let gap = earlier.is_some_and(|earlier| from > earlier.sent_until);
+        // What nobody asked for is missing, whatever follows it. What an answer that is still
+        // open has brought is not known.
+        let alone = self.open.is_empty();
+        let gap = alone && earlier.is_some_and(|earlier| from > earlier.sent_until);
+        let skips = alone && earlier.is_some_and(|earlier| open.asked > earlier.sent_until);
         self.assembly = Some(Assembly {
             honest: honest && !gap && earlier.is_none_or(|earlier| earlier.honest),
             as_declared: declared.map(|declared| acked >= declared),
             // What comes after the declared length is no part of the answer (RFC 9112, 6.3).
             until: from.saturating_add(declared.map_or(acked, |declared| acked.min(declared))),
             sent_until,
+            skipped: skips || earlier.is_some_and(|earlier| earlier.skipped),
             from_start: from == 0 || earlier.is_some_and(|earlier| earlier.from_start),
         });
+        if self.is_complete() {
+            self.had_by = open.peer;
+        }
         match from {
             0 => Course::BeganAnew,
             _ => Course::WentOn,
@@ -378,6 +396,13 @@ impl Delivery {
                 as_declared,
                 || "`HTTPEND,0` came after an answer that was cut short".to_owned(),
                 "an `<http_err>` that is not 0",
+            );
+        }
+        if attempt.downloaded() && assembly.skipped {
+            context.fail(
+                &rules::SHORT_DOWNLOAD,
+                "`HTTPEND,0` came, and the module had left out a part of the package",
+                "a request that goes on where the answer before it ended",
             );
         }
         let exact = assembly.honest && self.reaches_end(assembly);

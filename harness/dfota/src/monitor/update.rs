@@ -4,7 +4,7 @@ mod urcs;
 
 use std::time::Duration;
 
-use crate::brief::{Brief, Console, Fitness};
+use crate::brief::{Brief, Console, EndState, Fitness};
 use crate::command::UrlStanding;
 use crate::monitor::context::Context;
 use crate::monitor::ledger::Moment;
@@ -50,6 +50,8 @@ pub(crate) struct Attempt {
     /// `START` or `UPDATING` came after a cut.
     resume_said: bool,
     end_may_be_lost: bool,
+    /// The version was read, and is another than it began with.
+    version_changed: bool,
     /// The scenario's steps were over before the update was.
     abandoned: bool,
     /// The scenario waited for it in vain.
@@ -133,6 +135,7 @@ impl Attempt {
             resume_pending: false,
             resume_said: false,
             end_may_be_lost: false,
+            version_changed: false,
             abandoned: false,
             in_vain: false,
             disturbed: false,
@@ -283,6 +286,14 @@ impl Attempt {
                 "`END` with a code of §5 table 2",
             );
         }
+        let silent = self.version_changed && !self.updated && self.cut.is_none();
+        if silent && context.brief.boot_is_readable() {
+            context.fail(
+                &rules::UPDATING_IN_PLACE,
+                "the version changed, and no `UPDATING` came",
+                "`UPDATING`, between `START` and `END`",
+            );
+        }
         if self.accepted {
             let over = self.started || !self.phase.is_under_way();
             context.check(
@@ -369,7 +380,11 @@ impl Attempt {
     }
 
     /// The version was read, and is as expected: which of the guide's notes does that show?
-    pub(crate) fn version_confirmed(&self, version: &str, context: &mut Context<'_>) {
+    pub(crate) fn version_confirmed(&mut self, version: &str, context: &mut Context<'_>) {
+        self.version_changed = self
+            .version_before
+            .as_deref()
+            .is_some_and(|it| it != version);
         if matches!(self.cut, Some(CutWindow::Updating(_))) && version == context.brief.target {
             context.ledger.outcome(outcomes::NOTE_1);
         }
@@ -409,8 +424,11 @@ impl Attempt {
     fn must_succeed(&self, context: &Context<'_>) -> bool {
         // What an earlier command had brought while the server lied may be part of it.
         let mixed = context.goes_on && context.brief.plans_server_fault();
+        // What the scenario says of its end is what the module is known to be hindered in.
+        let is_hindered = self.stage == Stage::Steps && context.brief.end == EndState::Base;
         self.served_honestly
             && !mixed
+            && !is_hindered
             && !self.disturbed
             && self.standing == UrlStanding::Lawful
             && self.package_fits(context.brief)

@@ -222,9 +222,14 @@ pub(crate) const HARMLESS: &[Harmless] = &[
         reason: "another code of chapter 5 that the case allows",
         applies: |mutant| {
             mutant.mutation == Mutation::NumberAltered
-                && ["\"HTTPEND\",12", "\"END\",253", "+CME ERROR: 50"]
-                    .iter()
-                    .any(|code| mutant.line.ends_with(code))
+                && [
+                    "\"HTTPEND\",12",
+                    "\"END\",1",
+                    "\"END\",253",
+                    "+CME ERROR: 50",
+                ]
+                .iter()
+                .any(|code| mutant.line.ends_with(code))
         },
     },
     Harmless {
