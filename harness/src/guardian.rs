@@ -26,7 +26,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use self::message::{Charter, Message};
 pub use self::process::{ProcessError, run};
-use crate::safety::Standing;
+use crate::safety::{HOLD_MAX, Standing};
 
 /// How often the runner says that it lives, at least while it waits.
 pub const BEAT: Duration = Duration::from_secs(1);
@@ -45,6 +45,8 @@ pub struct Guard {
     pub program: PathBuf,
     /// How long the runner may be silent before it is taken for hung.
     pub hung_after: Duration,
+    /// How long the runner, and then its guardian, hold the power of a module that updates.
+    pub hold_max: Duration,
 }
 
 impl Default for Guard {
@@ -53,6 +55,7 @@ impl Default for Guard {
             // Also when the file was replaced meanwhile, this is what runs now.
             program: PathBuf::from("/proc/self/exe"),
             hung_after: HUNG_AFTER,
+            hold_max: HOLD_MAX,
         }
     }
 }
@@ -122,6 +125,7 @@ impl Guardian {
             log: std::path::absolute(log).map_err(start)?,
             state: std::path::absolute(state).map_err(start)?,
             hung_after_ms: u64::try_from(guard.hung_after.as_millis()).unwrap_or(u64::MAX),
+            hold_max_ms: u64::try_from(guard.hold_max.as_millis()).unwrap_or(u64::MAX),
         });
         message::send(&guardian.socket, &charter, &shared).map_err(start)?;
         guardian.await_ready()?;

@@ -222,6 +222,7 @@ impl Run {
                     &mut tell,
                 );
                 session.guarded_by(table.guardian.as_mut());
+                session.hold_at_most(self.guard.hold_max);
                 let around = Around {
                     case,
                     made_for_this: self.rig.is_virtual(),

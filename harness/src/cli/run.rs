@@ -63,6 +63,9 @@ pub(super) struct Arguments {
     /// How long this process may be silent before its guardian takes it for hung.
     #[arg(long, hide = true, value_name = "TIME", value_parser = crate::duration::parse, default_value = "30s")]
     hung_after: Duration,
+    /// How long the power of a module that updates is held when a run cannot go on.
+    #[arg(long, hide = true, value_name = "TIME", value_parser = crate::duration::parse, default_value = "10m")]
+    hold_max: Duration,
     /// Examines the rig first (`hil doctor`), and runs nothing on one that does not pass.
     #[arg(long)]
     doctor: bool,
@@ -116,6 +119,7 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         packages,
         guard: Guard {
             hung_after: arguments.hung_after,
+            hold_max: arguments.hold_max,
             ..Guard::default()
         },
     };

@@ -13,7 +13,7 @@ use rig::wire::Wire;
 
 use super::log::{Event, Log};
 use crate::report::chain;
-use crate::safety::{ASK_AFTER, Duty, END_WITHIN, HOLD_MAX, Over, Standing, Supply, Watch};
+use crate::safety::{ASK_AFTER, Duty, END_WITHIN, Over, Standing, Supply, Watch};
 
 /// How often is looked whether the update is over.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -34,6 +34,8 @@ pub(super) struct Ward {
     pub runner: u32,
     /// What became of the runner.
     pub why: &'static str,
+    /// How long its power is held while it updates.
+    pub hold_max: Duration,
 }
 
 /// Does what is owed to the module; says in words what that was.
@@ -51,6 +53,7 @@ pub(super) fn take_over(
     Carer {
         standing: ward.standing.clone(),
         noticed: ward.noticed,
+        hold_max: ward.hold_max,
         custody,
         log,
     }
@@ -69,6 +72,7 @@ fn failed(log: &mut Log, line: &'static str, error: &LineError) -> String {
 struct Carer<'a> {
     standing: Standing,
     noticed: Instant,
+    hold_max: Duration,
     custody: Custody,
     log: &'a mut Log,
 }
@@ -183,9 +187,9 @@ impl Carer<'_> {
         Ok(format!("its power was held ({how}), and taken then"))
     }
 
-    /// Holds the power until the update is over, or for [`HOLD_MAX`].
+    /// Holds the power until the update is over, or for as long as it is to be held.
     fn hold(&mut self) -> String {
-        let until = Instant::now() + HOLD_MAX;
+        let until = Instant::now() + self.hold_max;
         let mut watch = Watch::new(&self.standing.phase);
         let mut ear = self.custody.wire.take().map(Ear::new);
         let mut runs_since = None;
@@ -213,7 +217,7 @@ impl Carer<'_> {
                 None => runs_since = None,
             }
         }
-        format!("no END within {HOLD_MAX:?}")
+        format!("no END within {:?}", self.hold_max)
     }
 
     fn drive(&mut self, name: &'static str, asserted: bool) -> Done {

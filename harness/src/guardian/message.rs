@@ -49,6 +49,8 @@ pub(super) struct Charter {
     pub state: PathBuf,
     /// How long the runner may be silent, in milliseconds.
     pub hung_after_ms: u64,
+    /// How long the power of a module that updates is held, in milliseconds.
+    pub hold_max_ms: u64,
 }
 
 /// Sends a message, with descriptors beside it; never waits.

@@ -78,6 +78,7 @@ pub fn run() -> Result<(), ProcessError> {
         noticed,
         runner: charter.runner,
         why,
+        hold_max: Duration::from_millis(charter.hold_max_ms),
     };
     let did = care::take_over(ward, &rig, bench, shared, &mut log);
     let _ = StateFile::at(charter.state.clone()).guarded(&did);

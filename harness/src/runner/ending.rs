@@ -12,7 +12,7 @@ use dfota::timeline::{Event, Purpose};
 use super::session::{Session, Stop};
 use crate::interrupt::Urgency;
 use crate::report::chain;
-use crate::safety::{ASK_AFTER, Duty, END_WITHIN, HOLD_MAX, Over, Watch};
+use crate::safety::{ASK_AFTER, Duty, END_WITHIN, Over, Watch};
 
 /// How often is looked, while power is held, whether the update is over.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -55,7 +55,7 @@ fn note(session: &mut Session<'_>, event: Event) -> Option<io::Error> {
 
 /// Does what is owed to the module before its power may be taken; returns when it may.
 pub(super) fn see_through(session: &mut Session<'_>) -> Result<(), Stop> {
-    let until = session.now() + session.deadline(HOLD_MAX);
+    let until = session.held_until();
     loop {
         let duty = session.standing().duty();
         let done = match duty {

@@ -16,7 +16,6 @@ use super::{Run, RunError, Table};
 use crate::contamination::Marker;
 use crate::evidence::{CaseFolder, RunFolder};
 use crate::interrupt::Interrupt;
-use crate::safety::HOLD_MAX;
 
 /// How long is listened for an `END` of the earlier run, in the module's time.
 const LATE_END: Duration = Duration::from_secs(10);
@@ -78,6 +77,7 @@ impl Run {
             &mut tell,
         );
         session.guarded_by(table.guardian.as_mut());
+        session.hold_at_most(self.guard.hold_max);
         let depot = Depot {
             server: &table.server,
             packages: &self.packages,
@@ -137,7 +137,7 @@ fn recover(
         session.supply_on()?;
         session.is_on();
         session.rig.take_transmit()?;
-        let until = session.now() + session.deadline(HOLD_MAX);
+        let until = session.held_until();
         ending::hold(session, until)?;
     } else {
         session.power_on()?;

@@ -29,7 +29,7 @@ use crate::evidence::CaseFolder;
 use crate::guardian::Guardian;
 use crate::interrupt::{Interrupt, Urgency};
 use crate::package_server::record::Seen;
-use crate::safety::{Standing, Supply};
+use crate::safety::{HOLD_MAX, Standing, Supply};
 
 /// Most bytes that a case takes from its module. A module that says more floods, and is judged
 /// on what it said so far.
@@ -51,6 +51,8 @@ pub(super) struct Session<'a> {
     guardian: Option<&'a mut Guardian>,
     /// What an earlier run left may be at its flash.
     assume_updating: bool,
+    /// How long the power is held of a module that updates.
+    hold_max: Duration,
     /// That the guardian is gone was said.
     unguarded: bool,
     /// Whether our transmit line is driven, as it may be at the beginning.
@@ -121,6 +123,7 @@ impl<'a> Session<'a> {
             standing: Standing::default(),
             guardian: None,
             assume_updating: false,
+            hold_max: HOLD_MAX,
             unguarded: false,
             transmits: true,
             let_go: None,

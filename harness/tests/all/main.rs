@@ -8,6 +8,7 @@ mod module_process;
 mod own_module;
 mod patient;
 mod process;
+mod relay;
 mod skipped;
 mod tables;
 
@@ -18,6 +19,7 @@ mod ending;
 mod foreign;
 mod gpio_sim;
 mod guardian;
+mod holding;
 mod judge;
 mod mistakes;
 mod packages;

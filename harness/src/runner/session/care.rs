@@ -18,6 +18,16 @@ impl<'a> Session<'a> {
         self.guardian = guardian;
     }
 
+    /// How long the power is held of a module that updates, in its own time.
+    pub(in crate::runner) fn hold_at_most(&mut self, time: Duration) {
+        self.hold_max = time;
+    }
+
+    /// The moment until which it is held, from now.
+    pub(in crate::runner) fn held_until(&self) -> Duration {
+        self.now() + self.deadline(self.hold_max)
+    }
+
     /// Whether an earlier run may have left the module at its flash, so that it is cared for as
     /// one that updates, whatever this case has seen so far.
     pub(in crate::runner) fn assume_updating(&mut self, it_may: bool) {

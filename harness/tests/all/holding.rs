@@ -1,0 +1,100 @@
+//! A module that updates keeps its power when the runner loses what it works with: the disk, the
+//! console.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use crate::own_module::Bench;
+use crate::process::{Done, Running};
+use crate::relay::Relay;
+
+/// No wait of these tests takes longer on whatever machine.
+const LIMIT: Duration = Duration::from_secs(100);
+const LOOK_EVERY: Duration = Duration::from_micros(500);
+/// The module has been at its flash for a while, and will be for a while.
+const AT_WORK: &str = "\"UPDATING\",30%";
+const END: &str = "\"END\",0";
+
+/// A run in the middle of an update, on a console that can be pulled.
+fn updating(bench: &Bench, options: &[&str]) -> (Running, Relay) {
+    let relay = Relay::put_before(&bench.path().join("console"));
+    let command = bench.command(&["run", "update", "--no-snapshots"]);
+    // A file that may not grow is then an error, as a full disk is, and no signal.
+    let mut unhurt = Command::new("sh");
+    unhurt
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .args(options)
+        .arg("--evidence")
+        .arg(bench.path().join("run"))
+        .current_dir(command.get_current_dir().unwrap())
+        .stdin(std::process::Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => unhurt.env(name, value),
+            None => unhurt.env_remove(name),
+        };
+    }
+    let mut run = Running::start(&mut unhurt);
+    run.wait_until(AT_WORK, || relay.has_heard(AT_WORK));
+    (run, relay)
+}
+
+/// Waits until the power is gone, by when the module must have come to its end.
+fn held_to_the_end(bench: &Bench, relay: &Relay) {
+    let until = Instant::now() + LIMIT;
+    while bench.is_powered() {
+        assert!(
+            Instant::now() < until,
+            "its power is never taken: {:#?}",
+            bench.guardian("run")
+        );
+        std::thread::sleep(LOOK_EVERY);
+    }
+    assert!(
+        relay.has_heard(END),
+        "its power was taken while it was at its flash"
+    );
+}
+
+/// The run says what broke, and what it left is known to the next one.
+fn broke(bench: &Bench, done: &Done, why: &str) {
+    assert_eq!(done.code, Some(105), "{done}");
+    let said = format!("{}{}", done.stdout, done.stderr);
+    assert!(said.contains(why), "{why}: {done}");
+    let state = Running::start(&mut bench.command(&["rig"])).finish();
+    assert!(state.stdout.contains("contaminated"), "{state}");
+}
+
+#[test]
+fn with_a_full_disk_the_power_is_held_until_the_update_ends() {
+    let bench = Bench::set(20);
+    let (run, relay) = updating(&bench, &[]);
+    let id = Pid::from_raw(i32::try_from(run.id()).unwrap());
+    // The lines are files of one byte, and stay writable: they are no disk.
+    let full = Rlimit {
+        current: Some(1),
+        maximum: Some(1),
+    };
+    prlimit(id, Resource::Fsize, full).unwrap();
+    held_to_the_end(&bench, &relay);
+    let done = run.finish();
+    broke(&bench, &done, "cannot write evidence to");
+    drop(relay);
+}
+
+#[test]
+fn without_its_console_the_power_is_held_for_as_long_as_an_update_may_take() {
+    let bench = Bench::set(20);
+    let began = Instant::now();
+    let (run, relay) = updating(&bench, &["--hold-max", "20s"]);
+    relay.pull();
+    held_to_the_end(&bench, &relay);
+    // Nobody can hear its END any more, so the bound is what counts.
+    assert!(began.elapsed() >= Duration::from_secs(20));
+    let done = run.finish();
+    broke(&bench, &done, "console");
+}
