@@ -53,7 +53,7 @@ guardian-100:
 
 # Strangers against the package server, for a minute, and slowhttptest where there is one.
 soak-server:
-    cargo test --package harness --test all -- --ignored --exact server::hostile::strangers_neither_end_it_nor_disturb_a_download_for_a_minute --nocapture
+    cargo test --package harness --test all -- --ignored --exact server::soak::strangers_neither_end_it_nor_disturb_a_download_for_a_minute --nocapture
 
 # The package server beside nginx (Debian: nginx-light), in the same run; says so where there is none.
 bench-server:
@@ -63,6 +63,11 @@ bench-server:
 # rig/gpio-sim/README.md. Says so where that cannot be had.
 gpio-sim *TESTS:
     rig/gpio-sim/run.sh {{ TESTS }}
+
+# Packets that are late, doubled, out of order or damaged, in the kernel of `just gpio-sim`: few
+# containers' kernels have netem.
+netem:
+    rig/gpio-sim/run.sh -p harness --test all -- server::netem unruly_network
 
 # Plants every known defect in the virtual module; fails when one survives.
 selftest:

@@ -14,6 +14,7 @@
 mod admission;
 mod alone;
 mod answer;
+mod budget;
 mod connection;
 mod content;
 mod door;
@@ -174,6 +175,7 @@ impl PackageServer {
 
     /// Offers a package under a path that nobody can guess, and listens.
     pub fn offer(&self, offer: Offer) -> Result<Offered, ServerError> {
+        self.supervise_content()?;
         let token = random::token().map_err(|source| ServerError::Content {
             source: source.into(),
         })?;
@@ -220,15 +222,24 @@ impl PackageServer {
         self.offers().remove(&offered.path);
         let shut = self.set_door(&standing);
         standing.end();
+        let alive = self.supervise_content();
         self.shared.content.remove_below(&standing.below);
         self.shared.tell_untold();
-        shut
+        shut.and(alive)
     }
 
-    /// Whether the content server lives; it is started anew where it does not, and the error
-    /// says that what was served since the last probe cannot be trusted.
-    pub fn probe(&self) -> Result<(), ServerError> {
-        self.shared.content.probe()
+    /// Asks the content server for something: before an offer and behind it, so that whatever it
+    /// served meanwhile was served by one that lives. One that does not answer is started anew,
+    /// and told of.
+    fn supervise_content(&self) -> Result<(), ServerError> {
+        match self.shared.content.probe() {
+            Err(silent @ ServerError::ContentSilent) => {
+                let trouble = format!("{silent}; it was started anew");
+                self.shared.tell(Seen::Trouble(trouble));
+                Ok(())
+            }
+            probed => probed,
+        }
     }
 
     fn offers(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Standing>>> {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use self::fetch::fetch;
 use self::head::{Unread, read_head};
-use self::teller::{Silent, Teller};
+use self::teller::{SPENT, Silent, Teller};
 use super::answer::{self, Answer};
 use super::gate::Inside;
 use super::playout::{Finished, Peer, Played, Playout};
@@ -150,7 +150,7 @@ async fn refuse(
         });
     }
     let shared = Arc::clone(&inside.shared);
-    let peer = Peer::new(stream, inside.accepted, limits, gone, Silent);
+    let peer = Peer::new(stream, inside.accepted, limits, gone, Silent(&shared));
     let playout = Playout::new(&script, peer, &shared.interference);
     let Finished { how, played } = playout.play(Sequence::new(0, 0)).await;
     note(inside, played, &script, &answer);
@@ -199,7 +199,7 @@ async fn answer(inside: &mut Inside, stream: &TcpStream, standing: &Standing, re
     };
     let script = script::make(&answer, making, &mut random);
     if !shared.may_send(answer.body.len() as u64) {
-        let why = "as many bytes as the limits allow a day were sent";
+        let why = SPENT;
         shared.tell(Seen::Trouble(format!("the package is not served: {why}")));
         refuse(inside, stream, Refusal { status: 503, why }, Some(standing)).await;
         return;

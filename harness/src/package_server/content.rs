@@ -252,39 +252,83 @@ mod tests {
         content.probe().unwrap();
     }
 
-    #[test]
-    fn a_request_that_finds_it_dead_has_it_started_anew_for_the_next() {
-        use crate::package_server::{Limits, Offer, Options, PackageServer, Serving};
+    use crate::package_server::{
+        Limits, Offer, Options, PackageServer, Seen, ServerReport, Serving,
+    };
+
+    fn server() -> (PackageServer, std::sync::mpsc::Receiver<ServerReport>) {
         let options = Options {
             listen: "127.0.0.1:0".parse().unwrap(),
             public_url: None,
             limits: Limits::default(),
         };
-        let (events, _reports) = std::sync::mpsc::channel();
-        let server = PackageServer::start(options, events).unwrap();
-        let offer = Offer {
+        let (events, reports) = std::sync::mpsc::channel();
+        (PackageServer::start(options, events).unwrap(), reports)
+    }
+
+    fn offer() -> Offer {
+        Offer {
             name: "a".to_owned(),
             package: b"0123456789".as_slice().into(),
             others: Default::default(),
             serving: Serving::Honestly,
             seed: 1,
             speed: 1,
-        };
-        let path = server.offer(offer).unwrap().path;
-        {
-            let mut running = server.shared.content.running.lock().unwrap();
-            running.server.unblock();
-            running.thread.take().unwrap().join().unwrap();
         }
-        let ask = || {
-            let mut stream = std::net::TcpStream::connect(server.local_addr()).unwrap();
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).unwrap();
-            answer
-        };
-        assert_eq!(ask(), b"");
-        assert!(ask().ends_with(b"0123456789"));
+    }
+
+    /// Its thread ends, as it would of a panic.
+    fn kill(server: &PackageServer) {
+        let mut running = server.shared.content.running.lock().unwrap();
+        running.server.unblock();
+        running.thread.take().unwrap().join().unwrap();
+    }
+
+    fn ask(server: &PackageServer, path: &str) -> Vec<u8> {
+        let mut stream = std::net::TcpStream::connect(server.local_addr()).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        answer
+    }
+
+    fn troubles(reports: &std::sync::mpsc::Receiver<ServerReport>) -> Vec<String> {
+        let told = reports.try_iter().filter_map(|report| match report.seen {
+            Seen::Trouble(trouble) => Some(trouble),
+            _ => None,
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn a_request_that_finds_it_dead_has_it_started_anew_for_the_next() {
+        let (server, _reports) = server();
+        let path = server.offer(offer()).unwrap().path;
+        kill(&server);
+        assert_eq!(ask(&server, &path), b"");
+        assert!(ask(&server, &path).ends_with(b"0123456789"));
+    }
+
+    #[test]
+    fn one_that_died_is_noticed_before_an_offer_and_behind_it() {
+        let (server, reports) = server();
+        let offered = server.offer(offer()).unwrap();
+        assert!(ask(&server, &offered.path).ends_with(b"0123456789"));
+        assert_eq!(troubles(&reports), [""; 0]);
+        kill(&server);
+        server.withdraw(&offered).unwrap();
+        let told = troubles(&reports);
+        assert_eq!(
+            told,
+            ["the content server does not answer; it was started anew"]
+        );
+
+        kill(&server);
+        let offered = server.offer(offer()).unwrap();
+        assert_eq!(troubles(&reports).len(), 1);
+        assert!(ask(&server, &offered.path).ends_with(b"0123456789"));
+        server.withdraw(&offered).unwrap();
+        assert_eq!(troubles(&reports), [""; 0]);
     }
 
     #[test]

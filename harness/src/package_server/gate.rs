@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::Limits;
 use super::admission::{Admission, Admitted};
+use super::budget::Budget;
 use super::content::Content;
 use super::door::Door;
 use super::interference::Interference;
@@ -46,7 +47,7 @@ pub(super) struct Shared {
     next_connection: AtomicU64,
     reports: Reports,
     strangers: Mutex<Strangers>,
-    day: Mutex<Day>,
+    budget: Mutex<Budget>,
 }
 
 /// How many strangers were told of.
@@ -62,13 +63,6 @@ struct Strangers {
 struct Untold {
     count: u64,
     turned_away: u64,
-}
-
-/// What was sent within a day.
-#[derive(Debug)]
-struct Day {
-    began: Instant,
-    bytes: u64,
 }
 
 impl Shared {
@@ -92,10 +86,7 @@ impl Shared {
                 told: 0,
                 untold: Untold::default(),
             }),
-            day: Mutex::new(Day {
-                began: now,
-                bytes: 0,
-            }),
+            budget: Mutex::new(Budget::new(limits.bytes_per_day)),
         }
     }
 
@@ -200,21 +191,16 @@ impl Shared {
 
     /// Whether so many bytes may still be sent today.
     pub(super) fn may_send(&self, bytes: u64) -> bool {
-        let mut day = self.day.lock().unwrap_or_else(PoisonError::into_inner);
-        if day.began.elapsed() >= Duration::from_secs(24 * 3_600) {
-            *day = Day {
-                began: Instant::now(),
-                bytes: 0,
-            };
-        }
-        day.bytes.saturating_add(bytes) <= self.limits.bytes_per_day
+        self.budget().has_room(bytes, self.started.elapsed())
     }
 
-    pub(super) fn was_sent(&self, bytes: u64) {
-        self.day
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .bytes += bytes;
+    /// So many bytes were sent; whether more may be.
+    pub(super) fn sent(&self, bytes: u64) -> bool {
+        self.budget().spend(bytes, self.started.elapsed())
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes one whole answer from content. Descriptors that strangers hold come back within
@@ -355,7 +341,6 @@ impl Inside {
         };
         record.lasted_ms = milliseconds(self.accepted.elapsed());
         record.how.clone_from(&how);
-        self.shared.was_sent(record.written);
         if record.stranger {
             self.shared.tell_stranger(how, record);
             return;

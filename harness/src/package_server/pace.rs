@@ -219,6 +219,20 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_goes_at_once_and_the_next_when_the_link_is_free() {
+        let bursts = Shape {
+            burst: 512.try_into().ok(),
+            ..link("8kbit/s")
+        };
+        let played = play(bursts, 1, 1_280);
+        let milliseconds: Vec<_> = played
+            .iter()
+            .map(|(at, bytes)| (at.as_millis(), *bytes))
+            .collect();
+        assert_eq!(milliseconds, [(0, 512), (512, 512), (1_024, 256)]);
+    }
+
+    #[test]
     fn pauses_come_on_top() {
         let pause = Pause {
             every: Duration::from_secs(30),

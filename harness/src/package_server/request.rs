@@ -124,7 +124,7 @@ fn request_line_of(line: &str) -> Result<(Method, String), Refusal> {
         "HEAD" => Method::Head,
         _ => return refuse(405, "a method other than GET and HEAD"),
     };
-    if !target.starts_with('/') {
+    if !target.starts_with('/') || target.contains('\t') {
         return refuse(400, "a target that is not a path");
     }
     let path = target.split_once('?').map_or(target, |(path, _)| path);
@@ -196,6 +196,7 @@ mod tests {
     #[case(400, "GET / HTTP/1.1 extra\r\nHost: a\r\n\r\n")]
     #[case(400, "GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n")]
     #[case(400, "GET /\n HTTP/1.1\r\nHost: a\r\n\r\n")]
+    #[case(400, "GET /\t HTTP/1.1\r\nHost: a\r\n\r\n")]
     #[case(400, "GET / HTTP/1.1\r\nHost: a\nRange: bytes=0-\r\n\r\n")]
     #[case(400, "GET /\u{1b}[31m HTTP/1.1\r\nHost: a\r\n\r\n")]
     #[case(400, "GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n")]

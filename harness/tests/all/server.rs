@@ -1,6 +1,7 @@
 //! The package server from the outside.
 
 mod alone;
+mod answers;
 mod apart;
 mod catalogue;
 mod faults;
@@ -9,3 +10,5 @@ mod lawful;
 mod netem;
 mod network;
 mod parts;
+mod peers;
+mod soak;

@@ -11,13 +11,20 @@ use crate::package_server::record::{Fired, Seen};
 use crate::package_server::script::Script;
 use crate::package_server::standing::Standing;
 
+/// Why nothing is served any more.
+pub(super) const SPENT: &str = "as many bytes as the limits allow a day were sent";
 /// The least time between two reports of progress, unless half a percent has gone in between.
 const TELL_EVERY: Duration = Duration::from_millis(250);
 
-/// Tells nothing.
-pub(super) struct Silent;
+/// Tells nothing, and ends no answer before its end: whoever is refused is refused in few bytes.
+pub(super) struct Silent<'a>(pub(super) &'a Shared);
 
-impl Watcher for Silent {
+impl Watcher for Silent<'_> {
+    fn wrote(&mut self, bytes: u64) -> bool {
+        let _more_may_be = self.0.sent(bytes);
+        true
+    }
+
     fn acked(&mut self, _bytes: u64, _sent: u64) {}
     fn fired(&mut self, _fired: &Fired) {}
 }
@@ -39,6 +46,15 @@ pub(super) struct Teller<'a> {
 }
 
 impl Watcher for Teller<'_> {
+    fn wrote(&mut self, bytes: u64) -> bool {
+        let may_go_on = self.shared.sent(bytes);
+        if !may_go_on {
+            let trouble = format!("the reply is not served to its end: {SPENT}");
+            self.shared.tell(Seen::Trouble(trouble));
+        }
+        may_go_on
+    }
+
     fn acked(&mut self, bytes: u64, sent: u64) {
         let bytes = bytes.saturating_sub(self.script.head_length);
         let sent = sent.saturating_sub(self.script.head_length);

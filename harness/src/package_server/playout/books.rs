@@ -15,6 +15,8 @@ const SAMPLES_MAX: usize = 4_000;
 
 /// What a playout tells while it goes on.
 pub(in crate::package_server) trait Watcher {
+    /// So many bytes were written; whether more may be.
+    fn wrote(&mut self, bytes: u64) -> bool;
     /// Bytes of the reply were acknowledged: so many, head and body; and so many have left.
     fn acked(&mut self, bytes: u64, sent: u64);
     /// An operation has fired.
@@ -61,9 +63,10 @@ impl<W: Watcher> Books<W> {
         self.of = bytes;
     }
 
-    /// So many bytes were written.
-    pub(super) fn wrote(&mut self, bytes: usize) {
+    /// So many bytes were written; whether more may be.
+    pub(super) fn wrote(&mut self, bytes: usize) -> bool {
         self.played.written += bytes as u64;
+        self.watcher.wrote(bytes as u64)
     }
 
     /// Whether something was written that is not acknowledged yet.

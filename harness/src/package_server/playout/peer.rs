@@ -39,6 +39,8 @@ pub(super) enum Left {
     Withdrawn,
     /// The peer sent more than anybody may.
     Flood,
+    /// As many bytes as may be sent within a day were sent.
+    Spent,
     /// The system refused something that it should not.
     System(io::ErrorKind),
 }
@@ -53,6 +55,7 @@ impl Left {
             Left::TooLong => "given up: the connection lasted too long".to_owned(),
             Left::Withdrawn => "ended with the offer".to_owned(),
             Left::Flood => "given up: the peer sent too much".to_owned(),
+            Left::Spent => "given up: no more bytes may be sent today".to_owned(),
             Left::System(kind) => format!("given up: {kind}"),
         }
     }
@@ -152,9 +155,9 @@ impl<'a, W: Watcher> Peer<'a, W> {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<Option<usize>, Left> {
         match self.stream.try_write(bytes) {
             Ok(count) => {
-                self.books.wrote(count);
+                let may_go_on = self.books.wrote(count);
                 self.look();
-                Ok(Some(count))
+                may_go_on.then_some(Some(count)).ok_or(Left::Spent)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(Left::of(&error)),
@@ -164,10 +167,7 @@ impl<'a, W: Watcher> Peer<'a, W> {
     /// Writes a byte of urgent data; whether there was room for it.
     pub(super) fn write_out_of_band(&mut self, byte: u8) -> Result<bool, Left> {
         match SockRef::from(self.stream).send_out_of_band(&[byte]) {
-            Ok(_one) => {
-                self.books.wrote(1);
-                Ok(true)
-            }
+            Ok(_one) => self.books.wrote(1).then_some(true).ok_or(Left::Spent),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(Left::of(&error)),
         }

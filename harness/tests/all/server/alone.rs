@@ -107,6 +107,20 @@ fn what_it_prints_can_be_asked_for_until_it_is_interrupted(
     assert_eq!(record["body_acked"], 200_000);
 }
 
+#[rstest]
+fn everybody_s_client_gets_the_package(#[values("curl", "wget", "python3")] name: &str) {
+    let folder = Folder::new("");
+    let serves = Serves::start(&folder, "127.0.0.1:0");
+    let Some(output) = super::lawful::fetch(name, &serves.url, None) else {
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(output.stdout == package(), "{said}");
+    let (_said, code) = serves.interrupt();
+    assert_eq!(code, Some(0));
+}
+
 #[test]
 fn a_port_that_somebody_has_is_told_with_a_way_out() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

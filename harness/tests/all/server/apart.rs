@@ -170,9 +170,10 @@ impl Apart {
         Ok(stream)
     }
 
-    /// A module's request, from the module's own address.
+    /// A module's request, from the module's own address. (127.0.0.1 is where other programs come
+    /// from.)
     pub(crate) fn ask(&self) -> TcpStream {
-        let mut stream = self.connect_from(1).unwrap();
+        let mut stream = self.connect_from(2).unwrap();
         write!(
             stream,
             "GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\nRange: bytes=0-\r\n\r\n",

@@ -1,13 +1,11 @@
 //! Strangers. None of them may end the server, take more than its share, or disturb a download.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
 
-use super::apart::{Apart, Role};
-use super::parts::{Bench, DEADLINE, package, read_all};
+use super::parts::{Bench, DEADLINE, Ending, package, read_all, through};
 
 /// Says something, and reads what comes of it.
 fn say(bench: &Bench, bytes: &[u8]) -> super::parts::Got {
@@ -117,7 +115,7 @@ fn a_head_that_is_not_complete_in_time_is_given_up() {
 /// where any other fault in it would.
 #[test]
 fn a_panic_in_one_connection_ends_that_connection_and_nothing_else() {
-    use harness::package_server::{Limits, Offer, Options, PackageServer, Reports, Seen, Serving};
+    use harness::package_server::{Limits, Options, PackageServer, Reports, Seen};
     let (events, reports) = std::sync::mpsc::channel();
     let armed = std::sync::atomic::AtomicBool::new(true);
     let take = Reports::new(move |report| {
@@ -136,15 +134,7 @@ fn a_panic_in_one_connection_ends_that_connection_and_nothing_else() {
         },
     };
     let server = PackageServer::start(options, take).unwrap();
-    let offer = Offer {
-        name: "a-to-b".to_owned(),
-        package: package().into(),
-        others: Default::default(),
-        serving: Serving::Honestly,
-        seed: 1,
-        speed: 1,
-    };
-    let offered = server.offer(offer).unwrap();
+    let offered = server.offer(super::parts::offer()).unwrap();
     let bench = Bench {
         server,
         offered,
@@ -160,8 +150,15 @@ fn a_panic_in_one_connection_ends_that_connection_and_nothing_else() {
     // There is one place, so it must have been given back: a moment after it was told.
     let until = Instant::now() + DEADLINE;
     let served = loop {
-        let got = super::parts::get(&bench, None);
-        if !got.bytes.is_empty() {
+        // Who comes too early is reset, which may be before it knows that it is connected.
+        let asked = std::net::TcpStream::connect(bench.server.local_addr()).and_then(|stream| {
+            let request = format!("GET {} HTTP/1.1\r\nHost: a\r\n\r\n", bench.offered.path);
+            (&stream).write_all(request.as_bytes()).map(|()| stream)
+        });
+        let got = asked.map(|mut stream| read_all(&mut stream, DEADLINE));
+        if let Ok(got) = got
+            && !got.bytes.is_empty()
+        {
             break got;
         }
         assert!(Instant::now() < until, "the place was not given back");
@@ -190,212 +187,112 @@ fn as_many_bytes_a_day_and_no_more() {
     assert!(trouble.contains("a day"), "{trouble}");
 }
 
-type Attack = fn(TcpStream);
-
-/// What strangers do, each once. Whatever the server makes of it, it comes to an end.
-fn attack(apart: &Apart, kept: &mut Vec<TcpStream>) {
-    let attacks: [Attack; 8] = [
-        // pipelines
-        |mut stream| {
-            let many = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n".repeat(1_000);
-            // 200 000 requests, or until it has had enough.
-            for _thousand in 0..200 {
-                if stream.write_all(&many).is_err() {
-                    return;
-                }
-            }
-        },
-        // endless headers
-        |mut stream| {
-            let lines = b"X-Endless: yes\r\n".repeat(100);
-            drop(stream.write_all(b"GET / HTTP/1.1\r\n"));
-            while stream.write_all(&lines).is_ok() {}
-        },
-        // one endless line
-        |mut stream| {
-            let line = [b'x'; 64 * 1024];
-            while stream.write_all(&line).is_ok() {}
-        },
-        // garbage
-        |mut stream| {
-            let garbage: Vec<u8> = (0..=255).cycle().take(100_000).collect();
-            drop(stream.write_all(&garbage));
-        },
-        // half a request
-        |mut stream| {
-            drop(stream.write_all(b"GET / HTT"));
-            drop(stream.shutdown(Shutdown::Write));
-            drop(stream.read(&mut [0; 100]));
-        },
-        // a reset
-        |stream| {
-            drop(socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)));
-        },
-        // asks and resets
-        |mut stream| {
-            drop(stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
-            drop(socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)));
-        },
-        // lengths
-        |mut stream| {
-            let length = stream
-                .local_addr()
-                .map_or(0, |address| u64::from(address.port()) << 47);
-            drop(write!(
-                stream,
-                "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
-            ));
-            drop(stream.read(&mut [0; 100]));
-        },
-    ];
-    for (last, attack) in (10..).zip(attacks) {
-        if let Ok(stream) = apart.connect_from(last) {
-            attack(stream);
+#[test]
+fn a_reply_without_end_ends_with_the_day_s_bytes() {
+    use harness::package_server::{Limits, Seen};
+    let limits = Limits {
+        bytes_per_day: 1_000_000,
+        ..Limits::default()
+    };
+    let plan = through("[[server]]\nanswer = { body = 'endless' }");
+    let bench = Bench::new(limits, plan, 1);
+    let got = super::parts::get(&bench, None);
+    // What is written at a time may be more than what was left.
+    assert!(
+        (1_000_000..1_100_000).contains(&got.bytes.len()),
+        "{}",
+        got.bytes.len()
+    );
+    let (mut troubles, mut how) = (Vec::new(), String::new());
+    bench.wait_for(|seen| match seen {
+        Seen::Trouble(trouble) => {
+            troubles.push(trouble);
+            None
         }
-    }
-    // Idle connections, and heads that come a byte at a time, from four addresses.
-    for number in 0..100_u8 {
-        if let Ok(mut stream) = apart.connect_from(20 + number % 4) {
-            drop(stream.write_all(&b"GET"[..usize::from(number % 4)]));
-            kept.push(stream);
+        Seen::Closed { how: said, .. } => {
+            how = said;
+            Some(())
         }
-    }
-    kept.drain(..kept.len().saturating_sub(1_000));
-}
-
-/// The attacks of slowhttptest (Debian: `slowhttptest`): slow heads, slow bodies, overlapping
-/// ranges, slow readers.
-fn slow_attacks(apart: &Apart) {
-    let url = format!("http://{}/", apart.address);
-    for mode in ["-H", "-B", "-R", "-X"] {
-        let attack = std::process::Command::new("slowhttptest")
-            .args([mode, "-c", "300", "-r", "100", "-l", "10", "-u", &url])
-            .output();
-        match attack {
-            Ok(output) => {
-                let said = String::from_utf8_lossy(&output.stdout);
-                let service = said
-                    .lines()
-                    .rev()
-                    .find(|line| line.contains("service available"));
-                println!(
-                    "slowhttptest {mode}: {}",
-                    service.unwrap_or("nothing said").trim()
-                );
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                println!("skipped: there is no `slowhttptest` on this machine");
-                return;
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
-/// Attacks for so long, with a download under way all the time.
-fn soak(apart: &Apart, how_long: Duration, mut attack: impl FnMut(&Apart)) {
-    assert!(apart.download().body() == package());
-    let (threads, descriptors) = (apart.threads(), apart.descriptors());
-    let until = Instant::now() + how_long;
-    let downloads = std::thread::scope(|scope| {
-        let downloading = scope.spawn(|| {
-            let mut downloads = 0;
-            loop {
-                assert!(apart.download().body() == package());
-                downloads += 1;
-                if Instant::now() >= until {
-                    return downloads;
-                }
-            }
-        });
-        while !downloading.is_finished() {
-            attack(apart);
-        }
-        downloading.join().unwrap()
+        _ => None,
     });
-    assert!(downloads >= 1);
-    drop(attack);
-    apart.settles_at(descriptors);
-    assert_eq!(apart.threads(), threads);
-    let peak = apart.memory_peak_kib();
-    assert!(peak < 64 * 1024, "{peak} KiB");
-    assert!(apart.download().body() == package());
+    assert_eq!(troubles.len(), 1, "{troubles:?}");
+    assert!(
+        how.starts_with("given up: no more bytes may be sent today"),
+        "{how}"
+    );
+    assert_eq!(super::parts::get(&bench, None).status(), 503);
 }
 
 #[test]
-fn strangers_neither_end_it_nor_disturb_a_download() {
-    let apart = Apart::start(Role::Usual);
-    let mut kept = Vec::new();
-    soak(&apart, Duration::from_secs(2), move |apart| {
-        attack(apart, &mut kept)
-    });
-    assert_eq!(apart.end(), Vec::<String>::new());
-}
-
-#[test]
-#[ignore = "takes two minutes: `just soak-server`"]
-fn strangers_neither_end_it_nor_disturb_a_download_for_a_minute() {
-    let apart = Apart::start(Role::Usual);
-    let mut kept = Vec::new();
-    soak(&apart, Duration::from_secs(60), move |apart| {
-        attack(apart, &mut kept)
-    });
-    soak(&apart, Duration::from_secs(40), slow_attacks);
-    assert_eq!(apart.end(), Vec::<String>::new());
-}
-
-#[test]
-fn a_want_of_descriptors_passes() {
-    let mut apart = Apart::start(Role::Poor);
-    let descriptors = apart.descriptors();
-    // They wait to be accepted; the system has completed them already.
-    let crowd: Vec<_> = (0..60).map(|_| apart.connect_from(30).unwrap()).collect();
-    let complaint = apart.complaint();
-    drop(crowd);
-    assert!(apart.download().body() == package());
-    apart.settles_at(descriptors);
-    for complaint in apart.end().iter().chain([&complaint]) {
-        assert!(
-            complaint.contains("cannot accept a connection"),
-            "{complaint}"
+fn who_comes_too_often_is_reset_unread() {
+    use harness::package_server::{Limits, Serving};
+    let limits = Limits {
+        connections_per_second: 1,
+        burst: 2,
+        ..Limits::default()
+    };
+    let bench = Bench::new(limits, Serving::Honestly, 1);
+    // Two that ask for nothing on offer.
+    for _stranger in 0..2 {
+        assert_eq!(
+            say(&bench, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").status(),
+            404
         );
+        bench.stranger();
     }
+    let refused = std::net::TcpStream::connect(bench.server.local_addr());
+    // The reset may come before the client knows that it is connected.
+    if let Ok(mut stream) = refused {
+        let got = read_all(&mut stream, DEADLINE);
+        assert_eq!((got.bytes.len(), got.ending), (0, Ending::Reset));
+    }
+    let (why, record) = bench.stranger();
+    assert_eq!(why, "too many connections a second from this address");
+    assert_eq!(record.how, "reset by us, unread");
 }
 
 #[test]
-fn a_thousand_slow_readers_are_all_served_in_little_memory() {
-    let apart = Apart::start(Role::Crowd);
-    let mut readers: Vec<_> = (0..1_000)
-        .map(|_| {
-            let stream = apart.ask();
-            socket2::SockRef::from(&stream)
-                .set_recv_buffer_size(64 << 10)
-                .unwrap();
-            (stream, Vec::new())
-        })
-        .collect();
-    let mut piece = vec![0; 64 << 10];
-    let mut served = 0;
-    while !readers.is_empty() {
-        readers.retain_mut(|(stream, bytes)| match stream.read(&mut piece).unwrap() {
-            0 => {
-                assert!(bytes.ends_with(package()), "{} bytes", bytes.len());
-                served += 1;
-                false
-            }
-            count => {
-                bytes.extend_from_slice(&piece[..count]);
-                true
-            }
-        });
-        if readers.len() == 1_000 {
-            // While all of them wait, another is answered.
-            let mut other = apart.ask();
-            assert_ne!(other.read(&mut [0; 100]).unwrap(), 0);
-        }
-    }
-    assert_eq!(served, 1_000);
-    let peak = apart.memory_peak_kib();
-    assert!(peak < 64 * 1024, "{peak} KiB");
-    assert_eq!(apart.end(), Vec::<String>::new());
+fn who_is_silent_makes_room_and_a_download_does_not() {
+    use harness::package_server::Limits;
+    let limits = Limits {
+        connections: 2,
+        ..Limits::default()
+    };
+    let plan = through("[[server]]\nbody = [{ at = 1000, stall = 'for-ever' }]");
+    let bench = Bench::new(limits, plan, 1);
+    let mut downloading = bench.connect();
+    super::parts::ask(&bench, &mut downloading, None);
+    super::parts::read_body(&mut downloading, 1_000);
+    let mut silent = bench.connect();
+    let mut newcomer = bench.connect();
+    let got = read_all(&mut silent, DEADLINE);
+    assert_eq!((got.bytes.len(), got.ending), (0, Ending::Fin));
+    assert_eq!(bench.stranger().0, "silent, and made room for another");
+    newcomer
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    assert_eq!(read_all(&mut newcomer, DEADLINE).status(), 404);
+    let still = read_all(&mut downloading, Duration::from_millis(100));
+    assert_eq!((still.bytes.len(), still.ending), (0, Ending::Silence));
+}
+
+#[test]
+fn nothing_listens_before_there_is_an_offer_and_after_it() {
+    use harness::package_server::{Limits, Options, PackageServer};
+    let options = Options {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        public_url: None,
+        limits: Limits::default(),
+    };
+    let (events, _reports) = std::sync::mpsc::channel();
+    let server = PackageServer::start(options, events).unwrap();
+    let refused = || {
+        let attempt = std::net::TcpStream::connect(server.local_addr());
+        attempt.map_err(|error| error.kind()).err()
+    };
+    assert_eq!(refused(), Some(std::io::ErrorKind::ConnectionRefused));
+    let offered = server.offer(super::parts::offer()).unwrap();
+    assert_eq!(refused(), None);
+    server.withdraw(&offered).unwrap();
+    assert_eq!(refused(), Some(std::io::ErrorKind::ConnectionRefused));
 }

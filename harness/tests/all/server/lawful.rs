@@ -53,6 +53,11 @@ fn client(name: &str, url: &str, from: Option<usize>) -> Command {
     client
 }
 
+/// Fetches with such a client; `None` where there is none, which is told.
+pub(super) fn fetch(name: &str, url: &str, from: Option<usize>) -> Option<Output> {
+    run(&mut client(name, url, from))
+}
+
 #[rstest]
 fn it_fetches_the_package(
     #[values("curl", "wget", "python3")] name: &str,
@@ -60,7 +65,7 @@ fn it_fetches_the_package(
 ) {
     let bench = Bench::honest();
     let url = format!("http://{}{}", bench.server.local_addr(), bench.offered.path);
-    let Some(output) = run(&mut client(name, &url, from)) else {
+    let Some(output) = fetch(name, &url, from) else {
         return;
     };
     let said = String::from_utf8_lossy(&output.stderr);

@@ -1,5 +1,5 @@
-//! What only the kernel can do to packets: lose them, swallow them, say that there is no way. Each test says so
-//! where this machine cannot, and tests nothing.
+//! What only the kernel can do to packets: lose them, swallow them, say that there is no way. Each
+//! test says so where this machine cannot, and tests nothing.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -8,6 +8,7 @@ use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use harness::package_server::{NetworkNeeds, Seen, Serving, why_not};
+use rstest::rstest;
 
 use super::apart::{Apart, Role};
 use super::parts::{Bench, DEADLINE, Ending, ask, get, package, read_all, through};
@@ -146,4 +147,30 @@ fn what_was_done_to_the_network_is_undone_when_the_server_is_killed() {
         assert!(Instant::now() < until, "the rules outlived their maker");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[rstest]
+#[case(
+    "lossy-network",
+    "there is no `nft` on this machine (Debian: `apt-get install nftables`)"
+)]
+#[case(
+    "unruly-network",
+    "there is no `unshare` on this machine (Debian: `apt-get install util-linux`)"
+)]
+fn a_run_that_needs_what_is_not_there_is_skipped_and_says_why(
+    #[case] scenario: &str,
+    #[case] why: &str,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = crate::process::hil(folder.path())
+        .args(["run", scenario, "--evidence"])
+        .arg(folder.path().join("evidence"))
+        .env("PATH", folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(106), "{said}");
+    let said: Vec<_> = said.split_whitespace().collect();
+    assert!(said.join(" ").contains(why), "{said:?}");
 }

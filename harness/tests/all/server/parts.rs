@@ -32,6 +32,19 @@ pub(crate) fn pattern(length: usize, seed: u32) -> Vec<u8> {
         .collect()
 }
 
+/// The package, honestly.
+pub(crate) fn offer() -> Offer {
+    let others = BTreeMap::from([("other".to_owned(), pattern(200_000, 8).into())]);
+    Offer {
+        name: "a-to-b".to_owned(),
+        package: package().into(),
+        others,
+        serving: Serving::Honestly,
+        seed: 1,
+        speed: 1,
+    }
+}
+
 /// A server with one offer.
 pub(crate) struct Bench {
     pub(crate) server: PackageServer,
@@ -52,14 +65,10 @@ impl Bench {
             events,
         )
         .unwrap();
-        let others = BTreeMap::from([("other".to_owned(), pattern(200_000, 8).into())]);
         let offer = Offer {
-            name: "a-to-b".to_owned(),
-            package: package().into(),
-            others,
             serving,
-            seed: 1,
             speed,
+            ..offer()
         };
         let offered = server.offer(offer).unwrap();
         Bench {
