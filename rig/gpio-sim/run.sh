@@ -45,6 +45,9 @@ tests -p rig --test all gpio_sim::
 tests -p harness --test all gpio_sim::
 guardian
 
+# No chip is needed for these, but a kernel that has netem.
+tests -p harness --test all -- server::netem unruly_network
+
 # What the run inside left behind is judged again, outside.
 runs=("$left"/evidence/*/run.json)
 [ "${#runs[@]}" = 1 ] && [ -f "${runs[0]}" ] || { echo "gpio-sim: the run inside left no evidence" >&2; exit 1; }
