@@ -21,8 +21,8 @@ const WANTED: Duration = Duration::from_millis(100);
 
 /// A moment to kill a runner at.
 #[derive(Clone, Copy, Debug)]
-struct Moment {
-    case: &'static str,
+pub(crate) struct Moment {
+    pub(crate) case: &'static str,
     phase: &'static str,
     supply: &'static str,
     duty: &'static str,
@@ -40,7 +40,7 @@ const fn at(phase: &'static str, duty: &'static str, speed: u32) -> Moment {
     }
 }
 
-const MOMENTS: [Moment; 7] = [
+pub(crate) const MOMENTS: [Moment; 7] = [
     at("idle", "power_off", 20),
     at("downloading", "power_off", 20),
     at("downloaded", "hold", 5),
@@ -73,18 +73,18 @@ fn standing(event: &Value) -> (&str, &str) {
     (word("phase"), word("supply"))
 }
 
-fn find<'a>(log: &'a [Value], event: &str) -> Option<&'a Value> {
+pub(crate) fn find<'a>(log: &'a [Value], event: &str) -> Option<&'a Value> {
     log.iter().find(|line| line["event"] == event)
 }
 
-fn kill(id: u32, signal: Signal) {
+pub(crate) fn kill(id: u32, signal: Signal) {
     let id = i32::try_from(id).ok().and_then(Pid::from_raw).unwrap();
     kill_process(id, signal).unwrap();
 }
 
 /// Waits until the run's module stands as `moment` says, or has stood so: on a busy machine a
 /// short phase is over before it is seen, and then the kill meets the next.
-fn await_moment(bench: &Bench, run: &mut Running, evidence: &str, moment: &Moment) {
+pub(crate) fn await_moment(bench: &Bench, run: &mut Running, evidence: &str, moment: &Moment) {
     run.wait_until(moment.phase, || {
         let log = bench.guardian(evidence);
         let mut told = log.iter().filter(|line| line["event"] == "told");
@@ -93,7 +93,7 @@ fn await_moment(bench: &Bench, run: &mut Running, evidence: &str, moment: &Momen
 }
 
 /// Waits for a line of the guardian's log.
-fn await_event(bench: &Bench, evidence: &str, event: &str) -> Vec<Value> {
+pub(crate) fn await_event(bench: &Bench, evidence: &str, event: &str) -> Vec<Value> {
     let end = Instant::now() + LIMIT;
     loop {
         let log = bench.guardian(evidence);
@@ -355,7 +355,7 @@ fn who_comes_while_the_guardian_holds_the_power_waits_for_it() {
 }
 
 /// The guardian's process.
-fn guardian_of(runner: u32) -> u32 {
+pub(crate) fn guardian_of(runner: u32) -> u32 {
     let children = format!("/proc/{runner}/task/{runner}/children");
     let children = std::fs::read_to_string(children).unwrap();
     children.split_whitespace().next().unwrap().parse().unwrap()

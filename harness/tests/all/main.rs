@@ -31,3 +31,4 @@ mod scenarios;
 mod schemas;
 mod selftest;
 mod server;
+mod two_runs;

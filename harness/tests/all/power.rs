@@ -9,7 +9,11 @@ use crate::process::{Running, hil};
 
 /// `hil run CASE`, with `defect`, on the virtual bench without the sections `without`.
 fn run(case: &str, without: &[&str], defect: Option<&str>) -> (Option<i32>, Value) {
-    let dir = tempfile::tempdir().unwrap();
+    run_on(&bench_without(without), case, defect)
+}
+
+/// The rig file of the virtual bench without the sections `without`.
+fn bench_without(without: &[&str]) -> String {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rig/virtual.toml");
     let text = std::fs::read_to_string(project).unwrap();
     let sections: Vec<&str> = text
@@ -20,8 +24,13 @@ fn run(case: &str, without: &[&str], defect: Option<&str>) -> (Option<i32>, Valu
                 .any(|gone| section.starts_with(&format!("[{gone}]")))
         })
         .collect();
+    sections.join("\n\n")
+}
+
+fn run_on(bench: &str, case: &str, defect: Option<&str>) -> (Option<i32>, Value) {
+    let dir = tempfile::tempdir().unwrap();
     let rig = dir.path().join("rig.toml");
-    std::fs::write(&rig, sections.join("\n\n")).unwrap();
+    std::fs::write(&rig, bench).unwrap();
     let mut command = hil(dir.path());
     command
         .args(["run", case, "--no-snapshots", "--format", "json", "--rig"])
@@ -73,6 +82,37 @@ fn a_bench_that_feeds_its_module_proves_no_cut() {
         assert_eq!(fault["fired"], false, "{without:?}: {run:#}");
         assert_eq!(
             fault["cut"]["transmit"]["why"], "a pty has no line to hold low",
+            "{without:?}: {run:#}"
+        );
+    }
+}
+
+/// A level shifter that is switched off as a whole makes us deaf, too: silence proves nothing then,
+/// and what is left is the rail, and the boot.
+#[test]
+fn a_bench_that_is_deaf_during_a_cut_proves_it_by_the_rest() {
+    let deaf = |without: &[&str]| {
+        let bench = bench_without(without);
+        let both = bench.replace("gates  = \"transmit\"", "gates  = \"both\"");
+        assert_ne!(bench, both);
+        both
+    };
+    let (code, run) = run_on(&deaf(&[]), "power-cut@37", None);
+    let cut = &run["cases"][0]["faults"][0]["cut"];
+    assert_eq!(code, Some(0), "{run:#}");
+    assert_eq!(cut["transmit"]["by"], "console-enable", "{run:#}");
+    assert_eq!(cut["transmit"]["deaf"], true, "{run:#}");
+    assert_eq!(cut["afterwards"], "boot", "{run:#}");
+    // A module that lives on without its VBAT, unheard: the rail shows it, or that no boot comes.
+    for without in [&[][..], &["power_good"]] {
+        let (code, run) = run_on(&deaf(without), "power-cut@37", Some("H03"));
+        assert_eq!(code, Some(106), "{without:?}: {run:#}");
+        assert_eq!(
+            run["cases"][0]["verdict"], "invalid",
+            "{without:?}: {run:#}"
+        );
+        assert_eq!(
+            run["cases"][0]["faults"][0]["fired"], false,
             "{without:?}: {run:#}"
         );
     }

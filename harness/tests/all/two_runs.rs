@@ -1,0 +1,127 @@
+//! Two runs: one after the other on one rig, and side by side on two.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::guardian::{MOMENTS, await_event, await_moment, find, guardian_of, kill};
+use crate::own_module::Bench;
+use crate::process::{Running, files_named};
+
+/// No wait of these tests takes longer on whatever machine.
+const LIMIT: Duration = Duration::from_secs(100);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// The least time that the supply is off.
+const OFF_FOR: Duration = Duration::from_secs(3);
+
+fn state_of(bench: &Bench) -> PathBuf {
+    bench.path().join("state")
+}
+
+/// When the supply went where it is wanted; it is looked at often.
+fn await_power(bench: &Bench, wanted: bool) -> Instant {
+    let until = Instant::now() + LIMIT;
+    while bench.is_powered() != wanted {
+        assert!(Instant::now() < until, "the supply stays {}", !wanted);
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Instant::now()
+}
+
+/// When a case first had its supply on, since it began.
+fn first_on(folder: &Path, case: &str) -> Duration {
+    let path = files_named(folder, "timeline.jsonl")
+        .into_iter()
+        .find(|path| path.components().any(|part| part.as_os_str() == case))
+        .unwrap_or_else(|| panic!("no `{case}` below {}", folder.display()));
+    let text = std::fs::read_to_string(path).unwrap();
+    let entries = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    let on = entries
+        .into_iter()
+        .find(|entry: &Value| entry["event"] == "supply" && entry["on"] == true)
+        .expect("it was switched on");
+    Duration::from_micros(on["us"].as_u64().unwrap())
+}
+
+/// The time off belongs to the supply, not to a process: the next one waits for what is left of it.
+#[test]
+fn a_run_after_one_that_died_waits_for_the_rest_of_the_time_off() {
+    let bench = Bench::set(20);
+    let rig = std::fs::read_to_string(bench.rig()).unwrap();
+    let off_for = format!("off_for = \"{}s\"", OFF_FOR.as_secs());
+    let slow = rig.replace("off_for = \"200ms\"", &off_for);
+    assert_ne!(slow, rig);
+    std::fs::write(bench.rig(), slow).unwrap();
+
+    let cut = &MOMENTS[6];
+    let mut run = bench.start("run", &[cut.case]);
+    await_moment(&bench, &mut run, "run", cut);
+    let off = await_power(&bench, false);
+    // What it leaves of that is on the disk a moment later.
+    run.wait_until("the moment of the cut is kept", || {
+        let kept = std::fs::read_dir(state_of(&bench)).into_iter().flatten();
+        kept.flatten().any(|file| {
+            let name = file.file_name().to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+            name.contains("supply") && text.contains("off")
+        })
+    });
+    // Nobody acts for it: a guardian would switch the module on again.
+    kill(guardian_of(run.id()), Signal::KILL);
+    kill(run.id(), Signal::KILL);
+    assert_eq!(run.finish().code, None);
+    assert!(!bench.is_powered());
+
+    // Well into the time off, so that its rest can be told from all of it.
+    while off.elapsed() < OFF_FOR * 3 / 4 {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    let again = bench.start("again", &["test-command"]);
+    let on = await_power(&bench, true);
+    assert!(
+        on - off >= OFF_FOR - Duration::from_millis(50),
+        "{:?}",
+        on - off
+    );
+    let again = again.finish();
+    assert_eq!(again.code, Some(0), "{again}");
+    assert!(
+        again.stderr.contains("recovered: the module runs"),
+        "{again}"
+    );
+    let waited = first_on(&bench.path().join("again"), "recovery");
+    assert!(
+        waited < OFF_FOR / 2,
+        "it waited from the beginning: {waited:?}"
+    );
+}
+
+/// A guardian holds its own rig's power, and nothing else.
+#[test]
+fn a_guardian_at_work_is_nothing_to_the_rig_beside_it() {
+    let (dying, living) = (Bench::set(5), Bench::set(10));
+    let state = state_of(&dying);
+    let mut first = dying.start("run", &["update"]);
+    await_moment(&dying, &mut first, "run", &MOMENTS[3]);
+    let mut command = living.command(&["run", "update", "--no-snapshots"]);
+    command
+        .env("HIL_STATE", &state)
+        .arg("--evidence")
+        .arg(living.path().join("run"));
+    kill(first.id(), Signal::KILL);
+    await_event(&dying, "run", "took_over");
+    // It begins while the guardian holds, in the same state folder, and is told of nobody.
+    let second = Running::start(&mut command).finish();
+    assert_eq!(second.code, Some(0), "{second}");
+    assert!(!second.stderr.contains("guardian"), "{second}");
+    let log = living.guardian("run");
+    assert!(find(&log, "dismissed").is_some(), "{log:#?}");
+    assert!(find(&log, "took_over").is_none(), "{log:#?}");
+
+    let log = await_event(&dying, "run", "done");
+    assert_eq!(find(&log, "over").unwrap()["how"], "END,0", "{log:#?}");
+    assert!(!dying.is_powered() && !living.is_powered());
+    let _ = first.finish();
+}
