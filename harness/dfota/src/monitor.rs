@@ -583,6 +583,7 @@ impl Monitor {
             requests: self.delivery.requests,
             goes_on: self.delivery.goes_on(),
             reached: self.reached,
+            alive: self.alive,
             off_since: self.supply.off_since(),
         };
         let parts = Parts {

@@ -162,7 +162,7 @@ rules! {
     NO_STRANGER = "no-stranger", None, "house", Harness,
         "Nobody but the module asks for the package of this run, and nobody takes its place at the server; whoever else calls there is refused, and counted.";
     SERVER_REACHED = "server-reached", None, "house", Harness,
-        "A download that fails has at least reached the package server.";
+        "A download, whatever comes of it, has at least reached the package server.";
     OBSERVED = "observed", None, "house", Harness,
         "The scenario's steps ran, the module said something, and its version was read afterwards.";
     UNINTERRUPTED = "uninterrupted", None, "house", Harness,

@@ -6,6 +6,7 @@
 //! and a crowd that leaves the module no room. Neither says anything about the module.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::monitor::context::Context;
 use crate::monitor::ledger::Moment;
@@ -26,6 +27,10 @@ pub(crate) struct Callers {
     turned_away: Option<Moment>,
 }
 
+/// How long a request may have been on its way when the module's power goes: so long takes a round
+/// trip in deep coverage.
+const ON_ITS_WAY: Duration = Duration::from_secs(10);
+
 const ALONE: &str = "the module's requests alone";
 
 impl Callers {
@@ -42,10 +47,11 @@ impl Callers {
             let what = "the package was asked for before anybody had been told of it";
             return context.invalid(&rules::NO_STRANGER, what, ALONE);
         };
-        // What the server tells may be a moment old.
-        let settle = context.brief.settle;
         let now = context.moment.at;
-        if context.off_since.is_some_and(|since| now > since + settle) {
+        if context
+            .off_since
+            .is_some_and(|since| now > since + ON_ITS_WAY)
+        {
             let what = "the package was asked for while the module had no power";
             return context.invalid(&rules::NO_STRANGER, what, ALONE);
         }

@@ -21,6 +21,8 @@ pub(crate) struct Context<'a> {
     pub(crate) goes_on: bool,
     /// Whether the module has reached the package server in this run.
     pub(crate) reached: bool,
+    /// The module answers commands, as far as is known.
+    pub(crate) alive: bool,
     /// Since when the supply is off; `None` while it is on.
     pub(crate) off_since: Option<Duration>,
 }

@@ -35,6 +35,8 @@ pub(crate) struct Identity {
     /// Settings that the scenario changes itself.
     changed_by_us: BTreeSet<&'static str>,
     pub(crate) registered: Option<bool>,
+    /// The same, when the steps began.
+    registered_before: Option<bool>,
 }
 
 /// What one command told of the version since the last boot.
@@ -108,10 +110,9 @@ impl Identity {
         }
         if asked.has("+CGSN") {
             let digits = text.trim_start_matches("+CGSN:").trim().trim_matches('"');
-            let is_one =
-                digits.len() == IMEI_LEN && digits.bytes().all(|byte| byte.is_ascii_digit());
-            // Beside other commands it may be another's answer.
-            if is_one || (self.imei.is_some() && asked.commands.len() == 1) {
+            let is_number = !digits.is_empty() && digits.bytes().all(|it| it.is_ascii_digit());
+            // A number of another length is none, where there has been one before.
+            if is_number && (digits.len() == IMEI_LEN || self.imei.is_some()) {
                 self.imei_read(digits, context);
             }
             return None;
@@ -323,7 +324,8 @@ impl Identity {
     }
 
     /// The scenario's own steps begin: is the module the right one, and on the base version?
-    pub(crate) fn steps_begin(&self, context: &mut Context<'_>) {
+    pub(crate) fn steps_begin(&mut self, context: &mut Context<'_>) {
+        self.registered_before = self.registered;
         let base = context.brief.base.clone();
         if base.is_empty() {
             return;
@@ -365,6 +367,11 @@ impl Identity {
             }
             return;
         };
+        if self.registered_before == Some(true) && self.registered == Some(false) {
+            context
+                .ledger
+                .note("the module was in a network before the steps, and is in none at the end");
+        }
         if aftercare && self.aftercare.is_empty() {
             context.fail(
                 &rules::VERSION_READABLE,

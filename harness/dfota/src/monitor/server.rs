@@ -12,6 +12,7 @@ use crate::monitor::update::Attempt;
 use crate::rules;
 use crate::timeline::{ServerEvent, Stage};
 use crate::urc::FotaErr;
+use crate::verdict::Verdict;
 
 /// Connections that are remembered at a time. A module makes one after the other.
 const OPEN_MAX: usize = 32;
@@ -203,6 +204,15 @@ impl Delivery {
             || format!("the module made {requests} requests for one command"),
             format!("at most {}", crate::guide::CONNECTIONS_MAX),
         );
+        if attempt.is_some_and(|attempt| attempt.phase == Phase::Ended(End::Dropped))
+            && context.alive
+        {
+            context.fail(
+                &rules::NOT_SAVED,
+                "after a power loss before `START` the module called the server by itself",
+                "nothing until the next command",
+            );
+        }
         Self::check_over(attempt, context);
         let complete = self.is_complete();
         if complete && attempt.is_some_and(Attempt::is_served_honestly) {
@@ -367,6 +377,26 @@ impl Delivery {
         served.callers.close(attempt, context);
     }
 
+    /// The module has a package, it says, and had not asked the server for it.
+    fn check_unasked(&self, attempt: &Attempt, context: &mut Context<'_>) {
+        let package = context.brief.package.as_ref();
+        // A transcript that is not ours has no server in it.
+        if attempt.stage != Stage::Steps || package.is_none_or(|package| package.size == 0) {
+            return;
+        }
+        let what = "`HTTPEND,0` came, and no request had reached the package server";
+        if context.reached {
+            let allowed = "an `<http_err>` that is not 0";
+            context.fail(&rules::SHORT_DOWNLOAD, what, allowed);
+        } else {
+            let (rule, moment) = (&rules::SERVER_REACHED, context.moment);
+            let allowed = "a request for the package: see who answers in the server's place";
+            context
+                .ledger
+                .found(rule, Verdict::Inconclusive, moment, what, allowed);
+        }
+    }
+
     fn check_words(&self, attempt: &Attempt, context: &mut Context<'_>) {
         if !self.is_idle() && self.delivers_the_package(context.brief) {
             let ahead = self.ahead;
@@ -380,8 +410,11 @@ impl Delivery {
                 "at most the share that was sent",
             );
         }
+        if attempt.downloaded() && self.is_idle() {
+            return self.check_unasked(attempt, context);
+        }
         let Some(assembly) = self.assembly else {
-            if attempt.downloaded() && !self.is_idle() && self.open.is_empty() {
+            if attempt.downloaded() && self.open.is_empty() {
                 context.fail(
                     &rules::SHORT_DOWNLOAD,
                     "`HTTPEND,0` came, and no answer carried a package",

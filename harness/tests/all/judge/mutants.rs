@@ -170,7 +170,7 @@ pub(crate) const HARMLESS: &[Harmless] = &[
     },
     Harmless {
         reason: "maker and model stand in any order beside the version, or are missing",
-        applies: |mutant| mutant.line.starts_with("Quectel_"),
+        applies: |mutant| mutant.line.starts_with("Quectel"),
     },
     Harmless {
         reason: "`RDY` and `+CFUN: 1` may be missing, and come before or after `END`",
@@ -191,6 +191,13 @@ pub(crate) const HARMLESS: &[Harmless] = &[
     Harmless {
         reason: "the first line of a banner may be eaten when the power comes on",
         applies: |mutant| mutant.mutation == Mutation::Deleted && mutant.line.starts_with("F1:"),
+    },
+    Harmless {
+        reason: "what a bootloader says of itself is its own affair",
+        applies: |mutant| {
+            let swap = mutant.mutation == Mutation::SwappedWithNext;
+            mutant.line == "BL_V01" || (swap && mutant.next == "BL_V01")
+        },
     },
     Harmless {
         reason: "a power cut may break a banner off",

@@ -2,6 +2,7 @@
 
 use super::Attempt;
 use crate::brief::Fitness;
+use crate::command::UrlStanding;
 use crate::guide;
 use crate::monitor::context::Context;
 use crate::monitor::phase::{End, Phase};
@@ -144,6 +145,22 @@ impl Attempt {
     }
 
     fn download_failed(&mut self, code: HttpErr, context: &mut Context<'_>) {
+        let is_to_be_refused = !matches!(self.fitness(context.brief), Some(Fitness::Fits) | None);
+        if is_to_be_refused
+            && self.served_honestly
+            && !self.disturbed
+            && self.standing == UrlStanding::Lawful
+            && context.requests > 0
+        {
+            context.fail_if_registered(
+                &rules::RIGHT_REFUSAL,
+                format!(
+                    "`HTTPEND,{}` came for a package that is only to be refused when it is there",
+                    code.0
+                ),
+                "`HTTPEND,0`, and then `END` with an error",
+            );
+        }
         if !self.must_succeed(context) {
             return;
         }
