@@ -69,6 +69,15 @@ gpio-sim *TESTS:
 netem:
     rig/gpio-sim/run.sh -p harness --test all -- server::netem unruly_network
 
+# Kills a hundred runners on simulated lines and says how soon the guardian acted: half an hour.
+gpio-sim-100:
+    GUARDIAN_ROUNDS=100 HIL_GPIO_SIM_LIMIT=2400 rig/gpio-sim/run.sh guardian
+
+# The units of a deployment under a systemd of their own: a runner that hangs, its watchdog, its guardian.
+# Says so where that cannot be had.
+systemd:
+    rig/systemd/try
+
 # Plants every known defect in the virtual module; fails when one survives.
 selftest:
     cargo run --quiet --package harness --bin hil -- selftest
