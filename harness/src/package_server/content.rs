@@ -4,11 +4,11 @@
 //! connection, two at a time, so that none of the ways in which tiny_http can be brought down
 //! (threads that starve, heads without end, an accept loop that ends) is open to anybody.
 
+mod directory;
 mod truth;
 
 use std::collections::HashMap;
 use std::io::{self, Cursor, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -19,8 +19,9 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tiny_http::{Header, Response, StatusCode};
 
+use self::directory::PrivateDirectory;
 use self::truth::truth;
-use super::{ServerError, random};
+use super::ServerError;
 
 /// How long an answer may take: content is in memory, and on this machine.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -47,16 +48,6 @@ pub(super) struct Content {
     directory: PrivateDirectory,
 }
 
-/// A directory that goes with its owner.
-#[derive(Debug)]
-struct PrivateDirectory(PathBuf);
-
-impl Drop for PrivateDirectory {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
 struct Running {
     socket: PathBuf,
     server: Arc<tiny_http::Server>,
@@ -77,19 +68,13 @@ impl Content {
         let failed = |source: io::Error| ServerError::Content {
             source: source.into(),
         };
-        let token = random::token().map_err(failed)?;
-        let directory = std::env::temp_dir().join(format!("hil-{token}"));
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&directory)
-            .map_err(failed)?;
-        let directory = PrivateDirectory(directory);
+        let directory = PrivateDirectory::make(&std::env::temp_dir()).map_err(failed)?;
         let files = Arc::new(Files::default());
         let probe = File::of(Bytes::from_static(b"alive"));
         if let Ok(mut files) = files.write() {
             files.insert(PROBE.to_owned(), probe);
         }
-        let running = Running::start(&directory.0, 1, &files)?;
+        let running = Running::start(directory.path(), 1, &files)?;
         Ok(Content {
             directory,
             files,
@@ -127,7 +112,7 @@ impl Content {
             return Ok(());
         }
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let anew = Running::start(&self.directory.0, running.starts + 1, &self.files)?;
+        let anew = Running::start(self.directory.path(), running.starts + 1, &self.files)?;
         let mut dead = std::mem::replace(&mut *running, anew);
         dead.server.unblock();
         // It does not answer, so it may not end either: its thread is not waited for.
@@ -335,7 +320,7 @@ mod tests {
     fn nobody_else_can_enter_its_directory_and_it_is_gone_afterwards() {
         use std::os::unix::fs::PermissionsExt;
         let content = Content::start().unwrap();
-        let directory = content.directory.0.clone();
+        let directory = content.directory.path().to_owned();
         let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         drop(content);

@@ -31,7 +31,8 @@ impl Folder {
             .arg(self.path("plan.toml"))
             .arg("--log")
             .arg(self.path("log"))
-            .arg(self.path("package"));
+            .arg(self.path("package"))
+            .env("TMPDIR", self.0.path());
         command
     }
 
@@ -105,6 +106,29 @@ fn what_it_prints_can_be_asked_for_until_it_is_interrupted(
     let log = std::fs::read_to_string(folder.path("log")).unwrap();
     let record: serde_json::Value = serde_json::from_str(log.trim()).unwrap();
     assert_eq!(record["body_acked"], 200_000);
+}
+
+#[test]
+fn what_one_that_was_killed_left_goes_with_the_next_one() {
+    let folder = Folder::new("");
+    let directories = || {
+        let entries = std::fs::read_dir(folder.0.path()).unwrap();
+        entries
+            .filter(|entry| entry.as_ref().unwrap().path().is_dir())
+            .count()
+    };
+    let mut killed = Serves::start(&folder, "127.0.0.1:0");
+    killed.child.kill().unwrap();
+    killed.child.wait().unwrap();
+    assert_eq!(directories(), 1);
+    let serves = Serves::start(&folder, "127.0.0.1:0");
+    let beside = Serves::start(&folder, "127.0.0.1:0");
+    assert_eq!(directories(), 2);
+    assert_eq!(serves.get().body(), package());
+    for one in [serves, beside] {
+        assert_eq!(one.interrupt().1, Some(0));
+    }
+    assert_eq!(directories(), 0);
 }
 
 #[rstest]
