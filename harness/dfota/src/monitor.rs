@@ -13,6 +13,9 @@
 //! - `server`: what was served
 //! - `callers`: who asked for it
 //! - `dialect`: spellings
+//!
+//! `lines` and `life` hand to them what is said by the module and done to it, and `conclusion` what
+//! is missing in the end.
 
 mod answers;
 mod boots;
@@ -23,6 +26,8 @@ mod context;
 mod dialect;
 mod firmware;
 mod ledger;
+mod life;
+mod lines;
 mod phase;
 mod power;
 mod server;
@@ -32,14 +37,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::brief::{Brief, Console, is_server_fault};
-use crate::line::{Ending, Line};
-use crate::message::Message;
 use crate::rules;
-use crate::timeline::{Entry, Event, FaultLife, Pin, Power, Purpose, ServerEvent, Stage};
-use crate::urc::{self, FotaUrc, Urc};
+use crate::timeline::{Entry, Event, FaultLife, Power, ServerEvent, Stage};
 use crate::verdict::{Judgement, Verdict};
 
-use answers::{Asked, Habit, Request};
+use answers::{Asked, Habit};
 use context::Context;
 use ledger::{Ledger, Moment};
 use update::Attempt;
@@ -260,270 +262,6 @@ impl Monitor {
             }
             Stage::Aftercare => self.stages.aftercare = true,
             Stage::Retry => {}
-        }
-    }
-
-    /// The power came on, or the module is reset: what was under way is interrupted.
-    fn interrupted(&mut self, moment: Moment) {
-        self.quiet(moment);
-        self.restart_commanded = false;
-        self.boots.expect_one();
-        if let Some(attempt) = &mut self.attempt {
-            attempt.interrupted(self.stage == Stage::Steps);
-            if attempt.phase.is_under_way() {
-                self.boots.update_interrupted();
-                self.identity.version_may_change();
-            } else if !matches!(attempt.phase, Phase::Ended(End::Unreported)) {
-                self.boots.update_ended();
-            }
-        }
-    }
-
-    /// The module cannot be expected to answer or to be understood.
-    fn quiet(&mut self, moment: Moment) {
-        self.alive = false;
-        self.settling = true;
-        if let Some(asked) = self.asked.take() {
-            // Its answer may still come: a host that waits for a module to start asks again
-            // and again, and the module may have kept what it heard.
-            self.superseded = self.superseded.saturating_add(1);
-            // What it carried out it has heard, and it answers no more.
-            let carried_out = asked.is_download()
-                && self.attempt.as_ref().is_some_and(|attempt| {
-                    !matches!(attempt.phase, Phase::Idle | Phase::Commanded)
-                });
-            if asked.is_overdue(moment.at) || carried_out {
-                let last_answer = self.last_answer;
-                let (mut context, _) = self.context(moment);
-                asked.unanswered(last_answer, &mut context);
-            }
-        }
-        self.last_answer = None;
-        self.identity.forget_reading();
-    }
-
-    fn pin(&mut self, pin: Pin, asserted: bool, moment: Moment) {
-        match (pin, asserted) {
-            (Pin::ResetN, true) => {
-                let entry = self.entries - 1;
-                self.supply.reset(true, moment.at, entry, moment.phase);
-                self.quiet(moment);
-                self.boots.expect_one();
-            }
-            (Pin::ResetN, false) => {
-                let entry = self.entries - 1;
-                self.supply.reset(false, moment.at, entry, moment.phase);
-                self.interrupted(moment);
-            }
-            (Pin::Pwrkey, asserted) => {
-                self.pwrkey_asserted = asserted;
-                // It switches on what is off; a module that runs takes no notice of it.
-                if asserted && self.may_be_off {
-                    self.settling = true;
-                    self.boots.expect_one();
-                }
-            }
-            (Pin::ConsoleEnable, _) => {}
-        }
-    }
-
-    /// The rail was sensed.
-    fn rail(&mut self, up: bool, moment: Moment) {
-        self.supply.rail(up, moment.at);
-        if !up && self.pwrkey_asserted && !self.may_be_off {
-            let (mut context, _) = self.context(moment);
-            context.invalid(
-                &rules::FAULT_PROVED,
-                "the rail fell when PWRKEY was asserted",
-                "a supply that PWRKEY does not switch: see whether lines of the rig are swapped",
-            );
-        }
-    }
-
-    /// The module answers commands.
-    fn answers(&mut self) {
-        self.alive = true;
-        self.may_be_off = false;
-        self.settling = false;
-        self.boots.answers();
-        if let Some(attempt) = &mut self.attempt {
-            attempt.application_runs();
-            if !attempt.phase.is_under_way() {
-                self.boots.update_ended();
-            }
-        }
-    }
-
-    fn received(&mut self, line: &Line, message: &Message, moment: Moment) {
-        self.lines = self.lines.saturating_add(1);
-        let settle = self.brief.settle;
-        self.supply
-            .line(line.at, &line.bytes, line.ending, message, settle);
-        if line.ending == Ending::Whole {
-            self.echo(&line.bytes, message, moment);
-        }
-        let (mut context, parts) = self.context(moment);
-        let booted = parts.boots.line(&line.bytes, message, &mut context);
-        if booted {
-            self.booted(moment);
-        }
-        match message {
-            Message::FinalResult(result) => self.final_result(*result, line, moment),
-            Message::Information(text) => self.information(text, moment),
-            Message::Urc(Urc::Fota(urc)) => self.fota(urc, line, moment),
-            Message::Urc(Urc::Rdy) => self.ready_text(),
-            Message::Urc(Urc::Cfun(level)) => {
-                let (mut context, parts) = self.context(moment);
-                parts.identity.started_with(*level, &mut context);
-            }
-            Message::Urc(Urc::Other(text)) => self.other_urc(text),
-            Message::Unrecognised => self.unrecognised(line, moment),
-            Message::Echo | Message::BootText(_) | Message::Urc(_) => {}
-        }
-    }
-
-    /// Our own bytes come back: are they all there?
-    fn echo(&mut self, bytes: &[u8], message: &Message, moment: Moment) {
-        if *message == Message::Echo {
-            // A module hears in order: what was sent while it started was answered by now, or
-            // was never heard.
-            if self.asked.as_ref().is_some_and(Asked::is_download) {
-                self.superseded = 0;
-            }
-            return self.ledger.relevant(&rules::CONSOLE_WHOLE);
-        }
-        let damaged = self
-            .asked
-            .as_ref()
-            .is_some_and(|asked| asked.is_damaged_echo(urc::trim(bytes)));
-        if damaged {
-            let what = format!(
-                "an echo came back as `{}`",
-                crate::transcript::escape(urc::trim(bytes))
-            );
-            self.ledger.found(
-                &rules::CONSOLE_WHOLE,
-                Verdict::Invalid,
-                moment,
-                what,
-                "every byte that was sent: see to the console's wiring, rate and driver",
-            );
-            self.ledger.void_from(0);
-        }
-    }
-
-    fn booted(&mut self, moment: Moment) {
-        self.may_be_off = false;
-        // A command that was sent while the module started may wait in its UART, and be
-        // answered once it listens; or it is lost.
-        let may_be_answered = self.superseded + u32::from(self.asked.is_some());
-        self.quiet(moment);
-        self.superseded = may_be_answered;
-        if std::mem::take(&mut self.restart_commanded)
-            && let Some(attempt) = &mut self.attempt
-        {
-            attempt.interrupted(self.stage == Stage::Steps);
-        }
-        let (mut context, parts) = self.context(moment);
-        if let Some(attempt) = parts.attempt {
-            attempt.boot(&mut context);
-            if attempt.phase == Phase::Restarting {
-                self.dialect.application_may_change();
-            }
-        }
-    }
-
-    fn ready_text(&mut self) {
-        self.settling = false;
-        // In autobaud it cannot answer before it has seen an `AT` (§3.1 note 3).
-        self.alive |= matches!(self.brief.console, Console::Fixed(_));
-    }
-
-    fn fota(&mut self, urc: &FotaUrc, line: &Line, moment: Moment) {
-        self.settling = false;
-        if self.attempt.is_none() {
-            let (mut context, _) = self.context(moment);
-            return context.invalid(
-                &rules::CLEAN_START,
-                format!(
-                    "`{}` came before this run's first command",
-                    crate::transcript::escape(&line.bytes)
-                ),
-                "nothing of an earlier run: let the module finish it, then start again",
-            );
-        }
-        let (mut context, parts) = self.context(moment);
-        let Some(attempt) = parts.attempt else {
-            return;
-        };
-        if line.ending == Ending::Whole
-            && let Some(reading) = urc::read_fota(&line.bytes)
-        {
-            let resumed = attempt.is_resumed();
-            parts.dialect.heard(&reading, resumed, &mut context);
-        }
-        let before = attempt.phase;
-        attempt.fota(urc, &mut context);
-        match urc {
-            FotaUrc::Downloading(percent) => parts.delivery.percent(*percent),
-            FotaUrc::Start if attempt.phase != before => parts.boots.update_started(),
-            FotaUrc::Updating { .. } => {
-                parts.identity.version_may_change();
-                if matches!(attempt.phase, Phase::Updating { .. }) {
-                    parts.boots.updating();
-                }
-            }
-            FotaUrc::End(_) => {
-                parts.identity.version_may_change();
-                parts.boots.end(&mut context);
-            }
-            _ => {}
-        }
-    }
-
-    fn other_urc(&mut self, text: &str) {
-        let (name, value) = text.split_once(':').unwrap_or((text, ""));
-        if name == "+CEREG" {
-            self.identity.registration(value, false);
-        }
-        self.ledger.note(format!("other URC: {name}"));
-    }
-
-    fn unrecognised(&mut self, line: &Line, moment: Moment) {
-        let why = match line.ending {
-            Ending::CutShort => Some("cut short"),
-            _ if self.supply.is_off() => Some("while the power is off"),
-            _ if self.settling => Some("while the module starts"),
-            _ if !self.brief.boot_is_readable() && self.phase().is_at_its_flash() => {
-                Some("while the bootloader speaks at 115200 and we do not listen at it")
-            }
-            _ if matches!(self.brief.console, Console::Fixed(rate) if rate != self.rate) => {
-                Some("at a rate that is not the module's")
-            }
-            _ if self.asked.as_ref().is_some_and(|asked| {
-                asked.what == Request::Other && asked.purpose == Purpose::Step
-            }) =>
-            {
-                Some("as an answer to a command of the scenario")
-            }
-            _ => None,
-        };
-        match why {
-            Some(why) => {
-                self.ledger.relevant(&rules::KNOWN_LINES);
-                self.ledger
-                    .note(format!("a line that is not understood, {why}"));
-            }
-            None => {
-                let text = crate::transcript::escape(&line.bytes);
-                self.ledger.found(
-                    &rules::KNOWN_LINES,
-                    Verdict::Inconclusive,
-                    moment,
-                    format!("`{}` is not understood", text.get(..80).unwrap_or(&text)),
-                    "echo, information, a final result code, a URC or boot text",
-                );
-            }
         }
     }
 

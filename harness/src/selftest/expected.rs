@@ -13,14 +13,21 @@
 //! | M11 | R11 | lawful | the guide shows `END` after `RDY` and demands it nowhere; firmware in the field does otherwise |
 //! | M25 | R4, R15 | `short-download` | what is seen first is `HTTPEND,0` after a 404; that a page was flashed shows when nothing starts any more |
 //! | M27, M30 | R15 | `whole-package` | what is installed wrongly is found by the module's own check, and blamed on a package that was right: R15 the other way round |
-//! | M29 | its pinned outcome | `expectation` | no word of the guide speaks of chunked answers; the scenario's own expectation is the pin |
-//! | M41 | R15, by the last byte | R15, by one in the middle | the last byte of a stand-in package is half of a page's number, and another number there cannot be read: even this module refuses it |
+//! | M29 | its pinned outcome | `expectation` | see below |
+//! | M41 | R15, by the last byte | R15, by one in the last hundredth | the last byte of a stand-in package is half of a page's number, and another number there cannot be read: even this module refuses it |
 //! | M42, M43, M76 | R16 | `right-refusal` | R16, and it forbids `UPDATING` for such a package, too |
 //! | M53, M56, M57 | image hash | `update-succeeds` | no hash of the flash is to be had over a wire; the module's own check ends the update with an error |
 //! | M54, M55 | a module that lives | `version-readable` | a module that is no more does not tell its version |
 //! | M60 | R12 | `not-saved` | the boot is one that was to come; what comes after it is what nobody saved |
 //! | M103 | an immediate retry succeeds | `url-limits` | the retry is refused, and nothing in the guide but the URL is ground for that while no update is under way |
 //! | H10 | a nonce | `fresh-answers` | the nonce is the line itself: it was never sent before |
+//!
+//! M29 has no rule of its own, and should have none. It takes a chunked answer for the package as it
+//! stands, and says 255 in the end. The guide is silent about chunked answers, and 255 is one of its
+//! codes: a firmware that has always done so keeps every word of the guide, clumsy as it is. What is
+//! wrong is that *this* firmware is known to do otherwise (`HTTPEND,12`, or an update), and what a
+//! firmware is known to do stands in the scenario: its expectation is the pin, and a lab whose
+//! firmware is another changes one line there, and not the judge.
 
 use dfota::rules::{self, Rule};
 use rig::virtual_module::Defect;
@@ -117,7 +124,7 @@ pub const EXPECTED: &[Expected] = &[
     fails(Defect::M33, &["many-failures"], &rules::UPDATE_SUCCEEDS),
     fails(Defect::M35, &["update"], &rules::CONNECTIONS),
     fails(Defect::M40, &["corrupted@middle"], &rules::EXACT_PACKAGE),
-    fails(Defect::M41, &["corrupted@middle"], &rules::EXACT_PACKAGE),
+    fails(Defect::M41, &["corrupted@tail"], &rules::EXACT_PACKAGE),
     fails(Defect::M42, &["mismatched-package"], &rules::RIGHT_REFUSAL),
     fails(Defect::M43, &["mismatched-package"], &rules::RIGHT_REFUSAL),
     fails(Defect::M44, &["update"], &rules::END_TELLS_TRUTH),
