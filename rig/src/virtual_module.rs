@@ -10,6 +10,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 mod app;
 mod board;
@@ -81,6 +82,9 @@ pub struct Settings {
     pub circumstances: Vec<Circumstance>,
     /// What is wrong with it: nothing, unless asked for.
     pub defects: Vec<Defect>,
+    /// How long its time stands still for a host that has not read what it said. A host that is
+    /// starved for longer finds it further on.
+    pub waits_for_host: Duration,
     /// Decides everything that is random in it: what garbage looks like, which bits a torn
     /// erase left.
     pub seed: u64,
@@ -143,6 +147,7 @@ impl Default for Settings {
             registered: true,
             circumstances: Vec::new(),
             defects: Vec::new(),
+            waits_for_host: shell::HOLD_MAX,
             seed: 0,
         }
     }

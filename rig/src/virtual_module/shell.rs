@@ -4,7 +4,7 @@
 //! the host has not yet read what the module said. A host that acts on a message acts on the
 //! moment of that message then, however busy the machine is, and a module a hundred times
 //! faster than a real one does not run away from it. It stands still only so long (see
-//! [`HOLD_MAX`]): a module does not wait for a host that is not there.
+//! [`Settings::waits_for_host`]): a module does not wait for a host that is not there.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -30,7 +30,7 @@ use crate::delta::SECTOR;
 
 /// How long the module's time may stand still for a host that does not read: longer than a busy
 /// machine keeps a thread waiting, and paid once by a host that never reads.
-const HOLD_MAX: Duration = Duration::from_millis(500);
+pub(super) const HOLD_MAX: Duration = Duration::from_millis(500);
 /// The least time it stands still after a message: the kernel brings the bytes to the host's
 /// side only after a moment, and the host takes a moment to act.
 const HOLD_MIN: Duration = Duration::from_micros(100);
@@ -222,6 +222,7 @@ impl Shell {
             link: Link::new(wake, settings.defects.contains(&Defect::H24)),
             store,
             shared: shared.clone(),
+            hold_max: settings.waits_for_host,
             unread: false,
             shifter: Shifter {
                 to_module: true,
@@ -305,7 +306,8 @@ struct Life {
     link: Link,
     store: Option<File>,
     shared: Arc<Shared>,
-    /// The host let [`HOLD_MAX`] pass: no more is waited until it has read everything.
+    hold_max: Duration,
+    /// The host let that pass: no more is waited until it has read everything.
     unread: bool,
     shifter: Shifter,
     lies: Lies,
@@ -488,7 +490,7 @@ impl Life {
             if held >= HOLD_MIN && self.pty.is_read()? {
                 break;
             }
-            self.unread = held >= HOLD_MAX;
+            self.unread = held >= self.hold_max;
         }
         // It has stood still until the first change of a line, not until this thread had its
         // turn: the changes keep their distances.
