@@ -1,6 +1,8 @@
 # One line a recipe, each a plain cargo command: `just` is a convenience, never a need.
 
 export RUSTFLAGS := env("RUSTFLAGS", "")
+# HIL is a `hil` that is there already.
+hil := env("HIL", "cargo run --quiet --package harness --bin hil --")
 
 _default:
     @just --list
@@ -16,19 +18,19 @@ test:
 
 # Runs scenarios: `just scenario power-cut`. With HIL_RIG set, on that bench.
 scenario +NAMES:
-    cargo run --quiet --package harness --bin hil -- run {{ NAMES }}
+    {{ hil }} run {{ NAMES }}
 
 # Lists the scenarios.
 list:
-    cargo run --quiet --package harness --bin hil -- list
+    {{ hil }} list
 
 # The same scenarios on a bench: `just hardware rig/pi-bc26-te-b.toml`.
 hardware RIG:
-    cargo run --quiet --package harness --bin hil -- run all --rig {{ RIG }}
+    {{ hil }} run all --rig {{ RIG }}
 
 # Judges recorded evidence again.
 judge DIR:
-    cargo run --quiet --package harness --bin hil -- judge {{ DIR }}
+    {{ hil }} judge {{ DIR }}
 
 # Shows what differs from the accepted sequences, to accept or refuse it; wants cargo-insta.
 accept:
@@ -36,12 +38,12 @@ accept:
 
 # Makes the stand-in packages and their manifest anew.
 packages:
-    cargo run --quiet --package harness --bin hil -- package build fixtures/packages
+    {{ hil }} package build fixtures/packages
 
 # Writes the JSON Schemas anew.
 schemas:
-    cargo run --quiet --package harness --bin hil -- schema scenario > scenarios/scenario.schema.json
-    cargo run --quiet --package harness --bin hil -- schema rig > rig/rig.schema.json
+    {{ hil }} schema scenario > scenarios/scenario.schema.json
+    {{ hil }} schema rig > rig/rig.schema.json
 
 # From the last byte of a URC to the supply's action, beside a bare loop in the same run.
 bench-reaction:
@@ -80,7 +82,7 @@ systemd:
 
 # Plants every known defect in the virtual module; fails when one survives.
 selftest:
-    cargo run --quiet --package harness --bin hil -- selftest
+    {{ hil }} selftest
 
 # Builds `hil` for a Raspberry Pi, on a Debian of amd64: `just build-pi`, or `just build-pi armhf`.
 build-pi ARCH="arm64":
