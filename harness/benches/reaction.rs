@@ -19,7 +19,7 @@ use harness::evidence::RunFolder;
 use harness::runner::reaction::reactions;
 use harness::scenario::{Awaited, Expectation, Number, Pattern};
 use rig::Rig;
-use rig::config::RigFile;
+use rig::config::{Bench, RigFile};
 use rig::line::{Driver, FileLine, Line, LineErrorKind};
 use rig::supply::Supply;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -75,7 +75,12 @@ fn compare(pace: Pace, rounds: usize) -> (Vec<f64>, Vec<f64>) {
     let ours = Pty::open();
     let theirs = Pty::open();
     let rig_file = rig_file(&ours.path, &folder.path().join("vbat"));
-    let mut rig = Rig::open(&rig_file, Default::default()).expect("a rig on a pty");
+    let Bench::Real(bench) = &rig_file.bench else {
+        unreachable!("its console is a path")
+    };
+    // Nothing of it is left in the user's own state folder.
+    let state = folder.path().join("state");
+    let mut rig = Rig::open_with_state(&rig_file, bench, &state).expect("a rig on a pty");
     let (stamps, acted) = channel();
     rig.supply = Supply::without_record(Line::new(
         "supply",

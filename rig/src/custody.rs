@@ -84,7 +84,12 @@ impl Custody {
             wire: kept
                 .pick("console")
                 .map(|fd| Wire::new(&bench.console, fd.into())),
-            supply: supply(kept.line("supply", &bench.supply)?, file, bench),
+            supply: supply(
+                kept.line("supply", &bench.supply)?,
+                file,
+                bench,
+                &crate::lock::state_dir(),
+            ),
             pwrkey: pulsed("pwrkey", &bench.pwrkey, &mut kept)?,
             reset: pulsed("reset", &bench.reset, &mut kept)?,
             console_enable: bench

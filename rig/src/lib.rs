@@ -21,6 +21,7 @@ pub mod wire;
 pub mod written;
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use self::config::{Bench, Gates, OutputLine, PulsedLine, RealBench, RigFile, VirtualBench};
@@ -95,14 +96,24 @@ impl Rig {
     pub fn open(file: &RigFile, settings: Settings) -> Result<Self, RigError> {
         match &file.bench {
             Bench::Virtual(bench) => Self::open_virtual(file, bench, settings),
-            Bench::Real(bench) => Self::open_real(file, bench, Claim::Released),
+            Bench::Real(bench) => Self::open_with_state(file, bench, &lock::state_dir()),
         }
+    }
+
+    /// Takes a real bench whose lock and time off are kept in the folder `state`, wherever those
+    /// of other benches are.
+    pub fn open_with_state(
+        file: &RigFile,
+        bench: &RealBench,
+        state: &Path,
+    ) -> Result<Self, RigError> {
+        Self::open_real(file, bench, Claim::Released, state)
     }
 
     /// Takes a real bench and leaves its lines at the level that they have: its module may be in
     /// the middle of an update.
     pub fn open_as_is(file: &RigFile, bench: &RealBench) -> Result<Self, RigError> {
-        Self::open_real(file, bench, Claim::AsIs)
+        Self::open_real(file, bench, Claim::AsIs, &lock::state_dir())
     }
 
     /// Whether what is behind the rig can still do anything: a virtual module's thread may have
@@ -153,8 +164,13 @@ impl Rig {
 
     /// All lines are claimed before any is asserted: what is missing is found while the module
     /// is off, and what was claimed by then is given back released.
-    fn open_real(file: &RigFile, bench: &RealBench, claim: Claim) -> Result<Self, RigError> {
-        let lock = RigLock::take(&bench.console)?;
+    fn open_real(
+        file: &RigFile,
+        bench: &RealBench,
+        claim: Claim,
+        state: &Path,
+    ) -> Result<Self, RigError> {
+        let lock = RigLock::take_in(state, &bench.console)?;
         let console = Console::open(&bench.console, file.baud.rate())?;
         let output = |name, line: &OutputLine| Line::output(name, line, claim);
         let pulsed = |name, line: &Option<PulsedLine>| {
@@ -163,7 +179,7 @@ impl Rig {
         Ok(Self {
             console,
             baud: file.baud.rate(),
-            supply: supply(output("supply", &bench.supply)?, file, bench),
+            supply: supply(output("supply", &bench.supply)?, file, bench, state),
             pwrkey: pulsed("pwrkey", &bench.pwrkey)?,
             reset: pulsed("reset", &bench.reset)?,
             console_enable: bench
@@ -186,9 +202,9 @@ impl Rig {
 }
 
 /// The supply of a real bench, with what earlier processes left of it.
-fn supply(line: Line, file: &RigFile, bench: &RealBench) -> Supply {
+fn supply(line: Line, file: &RigFile, bench: &RealBench, state: &Path) -> Supply {
     let name = format!("{}.supply", lock::bench_name(&bench.console));
-    Supply::with_record(line, file.off_for, lock::state_dir().join(name))
+    Supply::with_record(line, file.off_for, state.join(name))
 }
 
 fn timing_of(file: &RigFile, bench: &RealBench) -> Timing {

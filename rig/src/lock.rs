@@ -90,7 +90,11 @@ pub fn bench_name(console: &Path) -> String {
 impl RigLock {
     /// Takes the rig whose console is at `console`, or says who has it.
     pub fn take(console: &Path) -> Result<Self, LockError> {
-        let dir = state_dir();
+        Self::take_in(&state_dir(), console)
+    }
+
+    /// The same with its file in another folder than [`state_dir`].
+    pub(crate) fn take_in(dir: &Path, console: &Path) -> Result<Self, LockError> {
         let path = dir.join(format!("{}.lock", rig_name(console)));
         let io = |source| LockError::Io {
             path: path.clone(),
@@ -99,7 +103,7 @@ impl RigLock {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(&dir)
+            .create(dir)
             .map_err(io)?;
         let file = OpenOptions::new()
             .read(true)

@@ -8,7 +8,7 @@ use harness::evidence::RunFolder;
 use harness::runner::reaction::reactions;
 use harness::scenario::{Awaited, Expectation, Number, Pattern};
 use rig::Rig;
-use rig::config::RigFile;
+use rig::config::{Bench, RigFile};
 use rstest::rstest;
 use rustix::pty::OpenptFlags;
 
@@ -32,7 +32,12 @@ fn the_act_is_done_once_and_told(#[case] said: &[&str]) {
         supply.display()
     );
     let rig = RigFile::parse(Path::new("rig.toml"), &text).unwrap();
-    let mut rig = Rig::open(&rig, Default::default()).unwrap();
+    let Bench::Real(bench) = &rig.bench else {
+        panic!("{:?}", rig.bench);
+    };
+    let state = dir.path().join("state");
+    let mut rig = Rig::open_with_state(&rig, bench, &state).unwrap();
+    assert!(state.read_dir().unwrap().count() > 0);
     let expectation = Expectation {
         awaited: Awaited::Message(vec![Pattern::Updating(Number::Within(37..=100))]),
         within: std::time::Duration::from_secs(10),

@@ -13,8 +13,8 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use super::super::random;
 
 /// How the names of such directories begin, and, until they are locked, of those to be.
-const NAME: &str = "hil-";
-const UNLOCKED: &str = ".hil-";
+const NAME: &str = "hil-server-";
+const UNLOCKED: &str = ".hil-server-";
 
 #[derive(Debug)]
 pub(super) struct PrivateDirectory {
@@ -105,12 +105,12 @@ mod tests {
         flock(_lock, FlockOperation::Unlock).unwrap();
         std::mem::forget(left);
         // Others' things.
-        let others = [place.path().join("hil-notes"), place.path().join("else")];
+        let others = [place.path().join("hil-server-notes"), place.path().join("else")];
         for other in &others {
             std::fs::create_dir(other).unwrap();
         }
-        std::fs::write(place.path().join("hil-file"), "").unwrap();
-        std::os::unix::fs::symlink(&others[1], place.path().join("hil-link")).unwrap();
+        std::fs::write(place.path().join("hil-server-file"), "").unwrap();
+        std::os::unix::fs::symlink(&others[1], place.path().join("hil-server-link")).unwrap();
 
         let next = PrivateDirectory::make(place.path()).unwrap();
         assert!(!path.exists());
@@ -120,8 +120,8 @@ mod tests {
             next.path().to_owned(),
             notes,
             other,
-            place.path().join("hil-file"),
-            place.path().join("hil-link"),
+            place.path().join("hil-server-file"),
+            place.path().join("hil-server-link"),
         ];
         left.sort();
         assert_eq!(names(place.path()), left);
