@@ -117,10 +117,10 @@ impl Bench {
         let line = |name: &str| match lines {
             Lines::Files | Lines::Fifos => format!("driver = \"file\"\npath = '{}'", at(name)),
             Lines::Programs => {
+                // Opened for both, the file is never empty in between.
                 let write = |value: &str| {
-                    let program = "import sys; open(sys.argv[1], 'r+').write(sys.argv[2])";
                     let path = at(name);
-                    format!(r#"["python3", "-c", "{program}", '{path}', "{value}"]"#)
+                    format!(r#"["sh", "-c", 'printf {value} 1<> "$0"', '{path}']"#)
                 };
                 let (on, off) = (write("1"), write("0"));
                 format!("driver = \"command\"\non = {on}\noff = {off}")

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::bench::{Bench, Lines, python_is_there};
+
 /// What a run of one case must come to.
 struct Wanted {
     exit: i32,
@@ -21,8 +23,6 @@ const PASS: Wanted = Wanted {
     verdict: "pass",
     rule: None,
 };
-
-use crate::bench::{Bench, Lines, python_is_there};
 
 const fn fail(rule: &'static str) -> Wanted {
     Wanted {

@@ -15,7 +15,7 @@ use crate::skipped::skipped;
 /// No wait of these tests takes longer on whatever machine.
 const LIMIT: Duration = Duration::from_secs(120);
 /// How often is looked.
-const LOOK_EVERY: Duration = Duration::from_micros(500);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How soon the line must be as the policy demands.
 const WANTED: Duration = Duration::from_millis(100);
 

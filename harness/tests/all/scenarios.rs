@@ -36,7 +36,7 @@ fn scenario(#[files("../scenarios/*.toml")] path: PathBuf) {
         packages: Packages::load(&fixtures("packages")).unwrap_or_else(|e| panic!("{e}")),
         seed: 1,
         snapshots: true,
-        jobs: 4,
+        jobs: 2,
         defects: Vec::new(),
         guard: harness::guardian::Guard::default(),
     };

@@ -377,6 +377,19 @@ fn a_package_that_must_be_refused_is(
     assert_eq!(judgement.firmware.after.as_deref(), Some(A));
 }
 
+/// As early as a cut can come: the smallest life in which judge and module once disagreed.
+#[rstest]
+fn a_life_that_is_cut_at_once_is_acceptable(
+    #[values(Rate::Fixed(115_200), Rate::Auto)] console: Rate,
+) {
+    check(&Plan {
+        personality: Personality::Guide,
+        console,
+        package: Kind::Honest,
+        cuts: vec![Duration::from_millis(1)],
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]

@@ -1,6 +1,8 @@
 //! Every defect shows: in at least one of these lives, a module that has it does what a healthy
 //! one does not. Whether a judge notices is asked elsewhere.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rig::delta::{self, SECTOR};
@@ -16,9 +18,15 @@ const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 const UPDATE: &str = "AT+QFOTADL=\"http://10.0.0.1/p.bin\"";
 
-fn package(base: &str, target: &str) -> Vec<u8> {
-    let [base, target] = [base, target].map(|version| delta::image(version, 26, IMAGE_LEN));
-    delta::make(&base, &target).unwrap()
+fn package(base: &'static str, target: &'static str) -> Vec<u8> {
+    // Made once: a thousand lives have the same.
+    static MADE: Mutex<BTreeMap<[&str; 2], Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let make = || {
+        let [base, target] = [base, target].map(|version| delta::image(version, 26, IMAGE_LEN));
+        delta::make(&base, &target).unwrap()
+    };
+    let mut made = MADE.lock().unwrap();
+    made.entry([base, target]).or_insert_with(make).clone()
 }
 
 fn honest() -> Web {

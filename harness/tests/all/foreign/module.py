@@ -61,7 +61,7 @@ BANNER = [
 ]
 URL_LEN_MAX = 255  # §3.1 parameters
 PWRKEY_MIN = 0.05  # seconds; the manual says 0.5, but on a busy machine this program looks late
-POLL = 0.001  # seconds between two looks at the lines
+POLL = 0.004  # seconds between two looks at the lines
 READ_LEN = 512  # bytes of a package at a time
 COMMAND_LEN_MAX = 1024
 TRIES_MAX = 8
