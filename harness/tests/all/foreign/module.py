@@ -62,6 +62,7 @@ BANNER = [
 URL_LEN_MAX = 255  # §3.1 parameters
 PWRKEY_MIN = 0.05  # seconds; the manual says 0.5, but on a busy machine this program looks late
 POLL = 0.004  # seconds between two looks at the lines
+PERCENT = 0.02  # seconds that one takes to write: a runner on a busy machine must see it in time
 READ_LEN = 512  # bytes of a package at a time
 COMMAND_LEN_MAX = 1024
 TRIES_MAX = 8
@@ -177,7 +178,7 @@ class Module:
     def begin(self, life, now):
         self.life, self.due = life, now
         if self.crime == "reboots":
-            self.reboot_at = now + self.random.uniform(0.3, 1.5)
+            self.reboot_at = now + self.random.uniform(0.5, 5)  # an update has to come to its end, too
 
     # Voice
 
@@ -251,15 +252,18 @@ class Module:
                 self.fota("START")
             if self.crime == "late-bytes" and not self.has_held:
                 self.holds = self.has_held = True
+            written = 0
             for percent in self.percentages():
-                yield 0.01
+                yield (percent - written) * PERCENT
+                written = percent
                 flash.written = percent
                 if self.crime == "percent-backwards" and percent == 60:
                     percent = 20
                 self.updating(percent)
-            if self.crime != "end-0-old-version":
-                flash.version = package.target
         yield 0.05
+        # All in one turn: a cut leaves an update that goes on, or one that is over.
+        if refused is None and self.crime != "end-0-old-version":
+            flash.version = package.target
         flash.result = refused or 0
         flash.updating_to = None
         self.banner()
