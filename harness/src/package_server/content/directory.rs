@@ -105,7 +105,10 @@ mod tests {
         flock(_lock, FlockOperation::Unlock).unwrap();
         std::mem::forget(left);
         // Others' things.
-        let others = [place.path().join("hil-server-notes"), place.path().join("else")];
+        let others = [
+            place.path().join("hil-server-notes"),
+            place.path().join("else"),
+        ];
         for other in &others {
             std::fs::create_dir(other).unwrap();
         }
