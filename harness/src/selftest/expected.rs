@@ -79,7 +79,14 @@ pub const EXPECTED: &[Expected] = &[
     fails(Defect::M01, &["update"], &rules::DOWNLOAD_COMPLETE),
     fails(Defect::M02, &["not-found"], &rules::START_IN_PLACE),
     fails(Defect::M03, &["update"], &rules::PERCENT_RISES),
-    fails(Defect::M04, &["slow-link@nb1-mid"], &rules::REAL_PROGRESS),
+    // The faster links of `slow-link` show it up to twenty times real time. At the selftest's speed
+    // such a package has left before the module's console has told of a tenth of it, so that no
+    // claim runs ahead of it.
+    fails(
+        Defect::M04,
+        &["slow-link@nb1-mid", "slow-link@nb1-deep"],
+        &rules::REAL_PROGRESS,
+    ),
     fails(Defect::M05, &["update"], &rules::PERCENT_RISES),
     fails(Defect::M06, &["update"], &rules::HTTPSTART_FIRST),
     fails(Defect::M07, &["update"], &rules::ANSWER_IN_TIME),

@@ -35,8 +35,6 @@ pub(crate) struct Identity {
     /// Settings that the scenario changes itself.
     changed_by_us: BTreeSet<&'static str>,
     pub(crate) registered: Option<bool>,
-    /// The same, when the steps began.
-    registered_before: Option<bool>,
 }
 
 /// What one command told of the version since the last boot.

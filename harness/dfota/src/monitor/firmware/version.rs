@@ -92,8 +92,7 @@ impl Identity {
     }
 
     /// The scenario's own steps begin: is the module the right one, and on the base version?
-    pub(crate) fn steps_begin(&mut self, context: &mut Context<'_>) {
-        self.registered_before = self.registered;
+    pub(crate) fn steps_begin(&self, context: &mut Context<'_>) {
         let base = context.brief.base.clone();
         if base.is_empty() {
             return;
@@ -135,11 +134,6 @@ impl Identity {
             }
             return;
         };
-        if self.registered_before == Some(true) && self.registered == Some(false) {
-            context
-                .ledger
-                .note("the module was in a network before the steps, and is in none at the end");
-        }
         if aftercare && self.aftercare.is_empty() {
             context.fail(
                 &rules::VERSION_READABLE,
