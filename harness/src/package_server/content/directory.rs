@@ -5,7 +5,9 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
@@ -71,7 +73,14 @@ fn clear_if_left(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     flock(&directory, FlockOperation::NonBlockingLockExclusive)?;
-    std::fs::remove_dir_all(path)
+    // Sockets are all that we put there: a directory with anything else in it stays.
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_socket() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    std::fs::remove_dir(path)
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -84,6 +93,8 @@ fn open(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use super::*;
 
     fn names(place: &Path) -> Vec<PathBuf> {
@@ -99,7 +110,7 @@ mod tests {
         let alive = PrivateDirectory::make(place.path()).unwrap();
         // As a process leaves it that is killed: there, and locked by nobody.
         let left = PrivateDirectory::make(place.path()).unwrap();
-        std::fs::write(left.path().join("1"), "a socket").unwrap();
+        drop(UnixListener::bind(left.path().join("1")).unwrap());
         let path = left.path().to_owned();
         let PrivateDirectory { _lock, .. } = &left;
         flock(_lock, FlockOperation::Unlock).unwrap();
@@ -110,8 +121,9 @@ mod tests {
             place.path().join("else"),
         ];
         for other in &others {
-            std::fs::create_dir(other).unwrap();
+            DirBuilder::new().mode(0o700).create(other).unwrap();
         }
+        std::fs::write(others[0].join("what we did not make"), "").unwrap();
         std::fs::write(place.path().join("hil-server-file"), "").unwrap();
         std::os::unix::fs::symlink(&others[1], place.path().join("hil-server-link")).unwrap();
 
