@@ -428,7 +428,7 @@ fn a_signal_to_the_whole_group_is_not_for_the_guardian() {
 #[test]
 fn a_runner_that_somebody_stopped_is_waited_for() {
     let bench = Bench::set(20);
-    let mut run = bench.start("run", &["update", "--hung-after", "4s"]);
+    let mut run = bench.start("run", &["update", "--hung-after", "12s"]);
     await_moment(&bench, &mut run, "run", &MOMENTS[3]);
     kill(run.id(), Signal::STOP);
     let log = await_event(&bench, "run", "silent");
