@@ -211,8 +211,14 @@ impl Run {
             Some(why) => Finished::skipped(case, brief, why, case_folder.path().to_owned()),
             None => {
                 let path = case_folder.path().to_owned();
-                let mut tell =
-                    |entry: &Entry, monitor: &Monitor| observer.happened(case, entry, monitor);
+                let person = lies::person(&lies, table.inbox.waker());
+                let interrupt = person.as_ref().unwrap_or(interrupt);
+                let mut tell = |entry: &Entry, monitor: &Monitor| {
+                    if let Some(person) = &person {
+                        lies::end_the_run(person, entry);
+                    }
+                    observer.happened(case, entry, monitor);
+                };
                 let mut session = Session::new(
                     &mut table.rig,
                     &table.inbox,

@@ -152,6 +152,9 @@ defects! {
     H22 "the console is pulled while the module updates"
     H23 "the server serves a package that was made anew: it updates as well, and is not the one of the manifest"
     H24 "a stranger fetches the run's own path beside the module"
+    H25 "a scanner tries the server while the module downloads"
+    H26 "a crowd at the module's own address takes its place at the server"
+    H27 "a person ends the run while the module updates"
 }
 
 /// What a defective module remembers outside of its flash, over any loss of power. A healthy

@@ -15,7 +15,7 @@ use rustix::net::{
 };
 
 use super::shell::Wake;
-use super::stranger;
+use super::stranger::Strangers;
 
 /// Name look-ups that may be under way at once. One that the resolver sits on is left to it.
 const LOOKUPS_MAX: usize = 4;
@@ -44,8 +44,7 @@ pub(super) struct Link {
     lookups: usize,
     answers: (Sender<Lookup>, Receiver<Lookup>),
     wake: Arc<Wake>,
-    /// Whether a stranger asks for whatever is asked for here.
-    has_stranger: bool,
+    strangers: Strangers,
 }
 
 #[derive(Debug)]
@@ -70,14 +69,14 @@ struct Lookup {
 }
 
 impl Link {
-    pub(super) fn new(wake: Arc<Wake>, has_stranger: bool) -> Self {
+    pub(super) fn new(wake: Arc<Wake>, strangers: Strangers) -> Self {
         Self {
             state: State::Down,
             request: 0,
             lookups: 0,
             answers: channel(),
             wake,
-            has_stranger,
+            strangers,
         }
     }
 
@@ -85,7 +84,11 @@ impl Link {
     pub(super) fn connect(&mut self, host: &str, port: u16) {
         self.request += 1;
         self.state = match host.parse::<IpAddr>() {
-            Ok(address) => connect(SocketAddr::new(address, port)),
+            Ok(address) => {
+                let server = SocketAddr::new(address, port);
+                self.strangers.come_first(server);
+                connect(server)
+            }
             Err(_) if self.lookups < LOOKUPS_MAX => self.look_up(host, port),
             Err(_) => State::Refused,
         };
@@ -94,11 +97,10 @@ impl Link {
     pub(super) fn send(&mut self, bytes: &[u8]) {
         if let State::Up { socket, unsent } = &mut self.state {
             unsent.extend_from_slice(bytes);
-            if self.has_stranger
-                && let Ok(Some(server)) = rustix::net::getpeername(&*socket)
+            if let Ok(Some(server)) = rustix::net::getpeername(&*socket)
                 && let Ok(server) = SocketAddr::try_from(server)
             {
-                stranger::asks(server, bytes.to_vec());
+                self.strangers.ask_too(server, bytes);
             }
         }
     }

@@ -25,6 +25,7 @@ use super::lies::Lies;
 use super::link::{Link, News};
 use super::module::{Module, Network};
 use super::pty::Pty;
+use super::stranger::Strangers;
 use super::{Defect, FlashStore, Settings, voice};
 use crate::delta::SECTOR;
 
@@ -219,7 +220,7 @@ impl Shell {
                 life: Duration::ZERO,
             },
             pty,
-            link: Link::new(wake, settings.defects.contains(&Defect::H24)),
+            link: Link::new(wake, Strangers::new(&settings.defects)),
             store,
             shared: shared.clone(),
             hold_max: settings.waits_for_host,

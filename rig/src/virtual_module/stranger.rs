@@ -1,4 +1,4 @@
-//! Somebody else on the network, who asks the server for what the module asks for.
+//! Others on the network, who talk to the server that the module talks to: lies of the rig.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -7,16 +7,62 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
-/// Where on this machine the stranger lives: not where the module does.
+use super::Defect;
+
+/// Where on this machine a stranger lives: not where the module does.
 const HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-/// How long the stranger waits for anything.
+/// How long a stranger waits for anything.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most that is taken of an answer.
 const ANSWER_LEN_MAX: u64 = 4 << 20;
+/// What a scanner says.
+const SCAN: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+/// More connections than a server lets one address have.
+const CROWD: usize = 40;
 
-/// Has a stranger send this request to the server, beside the module. What comes of it is nobody's
-/// affair here: the server tells.
-pub(super) fn asks(server: SocketAddr, request: Vec<u8>) {
+/// Who is there.
+#[derive(Debug, Default)]
+pub(super) struct Strangers {
+    /// One asks for whatever the module asks for.
+    fetches: bool,
+    /// One tries what is there.
+    scans: bool,
+    /// Many come before the module, from where it is, and say nothing.
+    crowds: bool,
+    crowd: Vec<TcpStream>,
+}
+
+impl Strangers {
+    pub(super) fn new(defects: &[Defect]) -> Self {
+        Self {
+            fetches: defects.contains(&Defect::H24),
+            scans: defects.contains(&Defect::H25),
+            crowds: defects.contains(&Defect::H26),
+            crowd: Vec::new(),
+        }
+    }
+
+    /// The module is about to connect.
+    pub(super) fn come_first(&mut self, server: SocketAddr) {
+        if self.crowds {
+            let connect = |_| TcpStream::connect_timeout(&server, PATIENCE).ok();
+            self.crowd = (0..CROWD).map_while(connect).collect();
+        }
+    }
+
+    /// The module asks for something. What comes of the strangers' questions is nobody's affair
+    /// here: the server tells.
+    pub(super) fn ask_too(&self, server: SocketAddr, request: &[u8]) {
+        if self.fetches {
+            asks(server, request.to_vec());
+        }
+        if self.scans {
+            asks(server, SCAN.to_vec());
+        }
+    }
+}
+
+fn asks(server: SocketAddr, request: Vec<u8>) {
     let _asked = thread::Builder::new()
         .name(String::from("stranger"))
         .spawn(move || ask(server, &request));

@@ -396,6 +396,9 @@ fn every_defect_of_the_module_shows() {
                 | Defect::H22
                 | Defect::H23
                 | Defect::H24
+                | Defect::H25
+                | Defect::H26
+                | Defect::H27
         ) {
             continue;
         }

@@ -128,6 +128,45 @@ fn a_stranger_asks_for_what_the_module_asks_for_from_somewhere_else() {
 }
 
 #[test]
+fn a_crowd_is_there_before_the_module_and_a_scanner_beside_it() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/t/p.bin", server.local_addr().unwrap());
+    let mut bench = Bench::with(Settings {
+        console: Rate::Fixed(115_200),
+        defects: vec![Defect::H25, Defect::H26],
+        speed: 100,
+        ..Settings::default()
+    });
+    bench.power_on();
+    bench.wait_for("+CFUN: 1\r\n");
+    bench.send(&format!("AT+QFOTADL=\"{url}\"\r"));
+    let mut scanned = false;
+    let mut asked = false;
+    let mut silent = Vec::new();
+    for stream in server.incoming() {
+        let mut stream = stream.unwrap();
+        if silent.len() < 40 {
+            silent.push(stream);
+            continue;
+        }
+        let mut request = [0; 128];
+        let len = stream.read(&mut request).unwrap();
+        asked |= request[..len].starts_with(b"GET /t/p.bin HTTP/1.1\r\n");
+        scanned |= request[..len].starts_with(b"GET / HTTP/1.1\r\n");
+        silent.push(stream);
+        if asked && scanned {
+            break;
+        }
+    }
+    let module = silent[0].peer_addr().unwrap().ip();
+    assert!(
+        silent[..40]
+            .iter()
+            .all(|one| one.peer_addr().unwrap().ip() == module)
+    );
+}
+
+#[test]
 fn a_cache_answers_for_the_module() {
     let mut bench = lying(Defect::H10);
     bench.send("ATI\r");
