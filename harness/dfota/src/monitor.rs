@@ -97,6 +97,8 @@ pub struct Monitor {
     dialect: dialect::Dialect,
     version_left_open: bool,
     abandoned: bool,
+    /// Where the run was ended from outside, or broke: what is done from there on is not its plan.
+    disrupted_at: Option<usize>,
     unmet: Vec<Unmet>,
     lines: u64,
 }
@@ -160,6 +162,7 @@ impl Monitor {
             dialect: dialect::Dialect::default(),
             version_left_open: false,
             abandoned: false,
+            disrupted_at: None,
             unmet: Vec::new(),
             lines: 0,
         }
@@ -293,6 +296,7 @@ impl Monitor {
         self.ledger
             .found(rule, verdict, moment, what, "a run that comes to its end");
         self.ledger.void_from(self.entries - 1);
+        self.disrupted_at.get_or_insert(self.entries - 1);
     }
 
     fn close_attempt(&mut self, moment: Moment) {

@@ -260,14 +260,20 @@ pub const EXPECTED: &[Expected] = &[
         &["update", "slow-link@nb1-mid"],
         &rules::NO_STRANGER,
     ),
+    Expected {
+        defect: Defect::H25,
+        cases: &["update"],
+        comes_to: ComesTo::Pass(
+            "whoever does not know the path gets not a byte and changes nothing; scanners find any port within minutes, so they are counted, and that is all",
+        ),
+    },
+    invalid(Defect::H26, &["update"], &rules::NO_STRANGER),
+    Expected {
+        defect: Defect::H27,
+        cases: &["update"],
+        comes_to: ComesTo::Inconclusive(&rules::UNINTERRUPTED),
+    },
 ];
-
-/// Rules that no defect breaks, each with the reason. What shows that they can be broken is a
-/// transcript that the judge refuses, in `fixtures/transcripts/refused`.
-pub const NO_DEFECT_BREAKS: &[(&Rule, &str)] = &[(
-    &rules::UNINTERRUPTED,
-    "it takes a person who ends the run; `interrupted.txt` shows it",
-)];
 
 /// What is declared of a defect.
 #[must_use]

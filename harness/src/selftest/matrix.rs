@@ -8,7 +8,7 @@ use dfota::verdict::Verdict;
 use rig::virtual_module::Defect;
 use serde::Serialize;
 
-use super::expected::{self, ComesTo, NO_DEFECT_BREAKS};
+use super::expected::{self, ComesTo};
 use super::{Told, problem};
 
 /// The matrix, as `--format json` has it.
@@ -62,8 +62,6 @@ pub struct RuleRow {
     pub rule: &'static str,
     /// The defects that broke it, declared or beside another.
     pub broken_by: Vec<&'static str>,
-    /// Why none breaks it, where that is so and known.
-    pub reason: Option<&'static str>,
 }
 
 impl From<&Told> for Came {
@@ -96,10 +94,6 @@ pub fn matrix(defects: &[Defect], told: &[Told], whole: bool) -> Matrix {
             broken_by: broken_by
                 .get(rule.id)
                 .map_or_else(Vec::new, |by| by.iter().map(|defect| defect.id()).collect()),
-            reason: NO_DEFECT_BREAKS
-                .iter()
-                .find(|(excused, _)| excused.id == rule.id)
-                .map(|(_, reason)| *reason),
         })
         .collect();
     let clean: Vec<&Told> = told.iter().filter(|told| told.defect.is_none()).collect();
@@ -161,16 +155,11 @@ fn row(defect: Defect, told: &[Told]) -> Row {
     }
 }
 
-/// What is wrong with a rule that no defect breaks, or that has a needless excuse.
+/// What is wrong with a rule that no defect breaks.
 fn idle(rule: &RuleRow) -> Option<String> {
-    match (rule.broken_by.is_empty(), rule.reason) {
-        (true, None) => Some(format!("no defect breaks rule `{}`", rule.rule)),
-        (false, Some(_)) => Some(format!(
-            "rule `{}` is said to be broken by no defect, and {} does",
-            rule.rule, rule.broken_by[0]
-        )),
-        _ => None,
-    }
+    rule.broken_by
+        .is_empty()
+        .then(|| format!("no defect breaks rule `{}`", rule.rule))
 }
 
 impl Matrix {
@@ -236,14 +225,6 @@ impl Matrix {
             .filter_map(|row| Some((row.defect, row.reason?)));
         for (defect, reason) in lawful {
             let _ = writeln!(text, "\n{defect} is to pass: {reason}");
-        }
-        let excused: Vec<String> = self
-            .rules
-            .iter()
-            .filter_map(|rule| Some(format!("  {}: {}\n", rule.rule, rule.reason?)))
-            .collect();
-        if !excused.is_empty() {
-            let _ = write!(text, "\nBroken by no defect:\n{}", excused.concat());
         }
     }
 }

@@ -14,7 +14,7 @@ use harness::packages::Packages;
 use harness::report::Finished;
 use harness::runner::Observer;
 use harness::scenario::{self, Case};
-use harness::selftest::expected::{EXPECTED, NO_DEFECT_BREAKS};
+use harness::selftest::expected::EXPECTED;
 use harness::selftest::{self, Told};
 use rig::virtual_module::Defect;
 use rstest::rstest;
@@ -43,20 +43,6 @@ fn every_defect_is_declared_once_and_by_cases_that_exist() {
     let trials = selftest::plan(Defect::ALL, &all()).unwrap();
     let ids: BTreeSet<&str> = trials.iter().map(|trial| trial.case.id.as_str()).collect();
     assert_eq!(ids.len(), trials.len());
-}
-
-#[test]
-fn a_rule_that_no_defect_breaks_is_shown_by_a_transcript_that_is_refused() {
-    for (rule, reason) in NO_DEFECT_BREAKS {
-        let name = reason.split('`').find(|word| word.ends_with(".txt"));
-        let name = name.unwrap_or_else(|| panic!("{} names no transcript", rule.id));
-        let path = project("fixtures/transcripts/refused").join(name);
-        let text = std::fs::read_to_string(&path)
-            .unwrap_or_else(|error| panic!("{}: {}: {error}", rule.id, path.display()));
-        // That it is refused by the rule in its head is `judge.rs`'s affair.
-        let head = format!("# rule: {}", rule.id);
-        assert!(text.lines().any(|line| line == head), "{name}: no `{head}`");
-    }
 }
 
 #[test]
@@ -147,24 +133,17 @@ fn a_clean_module_that_does_not_pass_is_a_problem() {
 }
 
 #[test]
-fn a_rule_that_nothing_breaks_and_a_needless_excuse_are_problems() {
-    let excused = NO_DEFECT_BREAKS[0].0.id;
+fn a_rule_that_nothing_breaks_is_a_problem() {
     let matrix = selftest::matrix(
         &[Defect::M44],
-        &[told(Some(Defect::M44), Verdict::Fail, &[TRUTH, excused])],
+        &[told(Some(Defect::M44), Verdict::Fail, &[TRUTH])],
         true,
     );
-    assert!(matrix.problems.contains(&format!(
-        "rule `{excused}` is said to be broken by no defect, and M44 does"
-    )));
     assert!(
         matrix
             .problems
             .contains(&"no defect breaks rule `end-state`".to_owned())
     );
-    // The rule that it broke is the only one that is not complained of, beside the excused ones.
-    assert_eq!(
-        matrix.problems.len(),
-        rules::ALL.len() - NO_DEFECT_BREAKS.len()
-    );
+    // The rule that it broke is the only one that is not complained of.
+    assert_eq!(matrix.problems.len(), rules::ALL.len() - 1);
 }

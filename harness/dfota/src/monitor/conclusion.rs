@@ -99,6 +99,10 @@ impl Monitor {
 
     fn prove_cuts(&mut self) {
         for unproved in self.supply.unproved(self.usual()) {
+            // The power that is taken at the end of a run that was given up is no experiment.
+            if self.disrupted_at.is_some_and(|at| unproved.entry > at) {
+                continue;
+            }
             let moment = Moment {
                 at: unproved.at,
                 entry: Some(unproved.entry),
