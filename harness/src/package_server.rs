@@ -35,6 +35,7 @@ pub mod wire_plan;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 pub use self::alone::{Alone, AloneError, serve_alone};
 use self::content::Content;
@@ -316,6 +317,9 @@ impl PackageServer {
     }
 }
 
+/// How long the tasks of a server that ends may take to end.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
 impl Drop for PackageServer {
     fn drop(&mut self) {
         let standing = std::mem::take(&mut *self.offers());
@@ -326,8 +330,12 @@ impl Drop for PackageServer {
             standing.end();
         }
         if let Some(runtime) = self.runtime.take() {
-            // Not waited for: the owner may itself be on a runtime, where waiting is forbidden.
-            runtime.shutdown_background();
+            // With its last task goes what is shared, the content server's directory too: a process
+            // that ended before would leave it. On a runtime itself, an owner may not wait.
+            match tokio::runtime::Handle::try_current() {
+                Ok(_runtime) => runtime.shutdown_background(),
+                Err(_none) => runtime.shutdown_timeout(END_WITHIN),
+            }
         }
     }
 }
