@@ -12,6 +12,7 @@ mod relay;
 mod skipped;
 mod tables;
 
+mod another_run;
 mod cli;
 mod coverage;
 mod doctor;
@@ -31,4 +32,3 @@ mod scenarios;
 mod schemas;
 mod selftest;
 mod server;
-mod two_runs;
