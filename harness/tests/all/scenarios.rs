@@ -36,8 +36,8 @@ fn scenario(#[files("../scenarios/*.toml")] path: PathBuf) {
         packages: Packages::load(&fixtures("packages")).unwrap_or_else(|e| panic!("{e}")),
         seed: 1,
         snapshots: true,
-        // The sweep has a hundred cases, and would be waited for alone.
-        jobs: (cases.len() / 16).max(2),
+        // The sweep has dozens of cases, and would be waited for alone.
+        jobs: (cases.len() / 5).max(2),
         defects: Vec::new(),
         guard: harness::guardian::Guard::default(),
     };
