@@ -71,7 +71,7 @@ gpio-sim *TESTS:
 netem:
     rig/gpio-sim/run.sh -p harness --test all -- server::netem unruly_network
 
-# Kills a hundred runners on simulated lines and says how soon the guardian acted: half an hour.
+# Kills a hundred runners on simulated lines and says how soon the guardian acted: a quarter of an hour.
 gpio-sim-100:
     GUARDIAN_ROUNDS=100 HIL_GPIO_SIM_LIMIT=2400 rig/gpio-sim/run.sh guardian
 
