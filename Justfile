@@ -49,6 +49,10 @@ schemas:
 bench-reaction:
     cargo bench --package harness --bench reaction
 
+# Modules that never answer, at no rate: what becomes of their runs and their rigs. Three minutes.
+dead-modules:
+    cargo test --package harness --test all -- --ignored --exact foreign::a_module_that_says_nothing_gets_a_verdict guardian::a_module_that_does_not_come_back_makes_its_rig_bad
+
 # Kills a hundred runners, in every phase, on a bench of files: a quarter of an hour.
 guardian-100:
     cargo test --package harness --test all -- --ignored --exact guardian::a_hundred_runners_are_killed

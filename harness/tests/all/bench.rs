@@ -38,6 +38,33 @@ pub(crate) fn python_is_there() -> bool {
     there
 }
 
+/// The rig file of a bench whose console is a tty at 115,200 Bd, with the keys of its two lines.
+pub(crate) fn rig_file(console: &str, supply: &str, pwrkey: &str) -> String {
+    format!(
+        r#"[module]
+model = "BC26"
+may_cut_while_updating = true
+
+[console]
+path = '{console}'
+baud = 115200
+
+[supply]
+{supply}
+off_for = "200ms"
+
+[pwrkey]
+{pwrkey}
+pulse = "600ms"
+
+[server]
+listen = "127.0.0.1:{port}"
+url = "http://127.0.0.1:{port}"
+"#,
+        port = free_port(),
+    )
+}
+
 impl Bench {
     /// Starts `module.py` with `options`, and writes the rig file of its bench.
     pub(crate) fn set(lines: Lines, options: &[&str]) -> Self {
@@ -126,32 +153,7 @@ impl Bench {
                 format!("driver = \"command\"\non = {on}\noff = {off}")
             }
         };
-        format!(
-            r#"[module]
-model = "BC26"
-may_cut_while_updating = true
-
-[console]
-path = '{console}'
-baud = 115200
-
-[supply]
-{supply}
-off_for = "200ms"
-
-[pwrkey]
-{pwrkey}
-pulse = "600ms"
-
-[server]
-listen = "127.0.0.1:{port}"
-url = "http://127.0.0.1:{port}"
-"#,
-            port = free_port(),
-            console = at("console"),
-            supply = line("vbat"),
-            pwrkey = line("pwrkey"),
-        )
+        rig_file(&at("console"), &line("vbat"), &line("pwrkey"))
     }
 
     /// Runs `hil` on this bench to its end.

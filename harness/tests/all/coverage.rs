@@ -1,37 +1,16 @@
 //! The table of the guide's outcomes: what the scenarios ask for comes, and the rest has a reason.
 
-use std::path::{Path, PathBuf};
-
-use dfota::monitor::Monitor;
 use dfota::outcomes;
-use dfota::timeline::Entry;
 use harness::coverage::{self, NOT_ON_A_BENCH};
 use harness::evidence::RunFolder;
 use harness::interrupt::Interrupt;
 use harness::packages::Packages;
-use harness::report::Finished;
-use harness::runner::{Observer, Run};
-use harness::scenario::{self, Case};
+use harness::runner::Run;
+use harness::scenario::Case;
 use rig::config::RigFile;
 
+use crate::suite::{Quiet, all, project};
 use crate::tables;
-
-struct Quiet;
-
-impl Observer for Quiet {
-    fn begins(&self, _: &Case) {}
-    fn happened(&self, _: &Case, _: &Entry, _: &Monitor) {}
-    fn warns(&self, _: &Case, _: &str) {}
-    fn over(&self, _: &Finished) {}
-}
-
-fn project(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
-}
-
-fn all() -> Vec<Case> {
-    scenario::select(&["all"], &project("scenarios")).unwrap_or_else(|e| panic!("{e}"))
-}
 
 /// For each outcome the case that asks for the least beside it, and another: some ask for one
 /// of two, and get the other.

@@ -1,6 +1,5 @@
 //! How a case ends that the runner cannot go on with: the module is cared for first.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dfota::monitor::{Monitor, Phase};
@@ -16,9 +15,7 @@ use harness::runner::{Observer, Run};
 use harness::scenario::{self, Case};
 use rig::config::{Bench, RigFile};
 
-fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
-}
+use crate::suite::{Quiet, project};
 
 /// Where something happened last, counted from 1.
 fn last(case: &Finished, is_it: impl Fn(&Event) -> bool) -> Option<usize> {
@@ -47,16 +44,6 @@ fn run(rig: RigFile) -> Run {
         defects: Vec::new(),
         guard: Guard::default(),
     }
-}
-
-/// Watches and says nothing.
-struct Quiet;
-
-impl Observer for Quiet {
-    fn begins(&self, _: &Case) {}
-    fn happened(&self, _: &Case, _: &Entry, _: &Monitor) {}
-    fn warns(&self, _: &Case, _: &str) {}
-    fn over(&self, _: &Finished) {}
 }
 
 /// Has a defect: it panics once, when the module writes its flash.

@@ -215,7 +215,7 @@ fn a_run_on_a_module_that_says_nothing_can_be_interrupted() {
 }
 
 #[test]
-#[ignore = "takes 90 s: a dead module is asked at every rate"]
+#[ignore = "takes 90 s, since a dead module is asked at every rate: `just dead-modules`"]
 fn a_module_that_says_nothing_gets_a_verdict() {
     check(&[(
         Lines::Files,

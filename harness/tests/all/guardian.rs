@@ -489,7 +489,7 @@ fn a_bad_rig_is_refused_until_somebody_clears_it() {
 }
 
 #[test]
-#[ignore = "takes three minutes: a dead module is asked at every rate, twice"]
+#[ignore = "takes three minutes, since a dead module is asked at every rate, twice: `just dead-modules`"]
 fn a_module_that_does_not_come_back_makes_its_rig_bad() {
     let mut bench = Bench::set(20);
     let mut run = bench.start("run", &["update"]);

@@ -10,6 +10,7 @@ mod patient;
 mod process;
 mod relay;
 mod skipped;
+mod suite;
 mod tables;
 
 mod another_run;

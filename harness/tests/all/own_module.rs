@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use serde_json::Value;
 
 use crate::module_process;
-use crate::process::{Done, Running, files_named, free_port, hil};
+use crate::process::{Done, Running, files_named, hil};
 
 /// How VBAT and PWRKEY are driven.
 #[derive(Clone, Debug)]
@@ -92,31 +92,7 @@ impl Bench {
     /// Writes the rig file, with these keys for the supply.
     pub(crate) fn write_rig_file(&self, supply: &str) {
         let at = |name: &str| self.path().join(name).display().to_string();
-        let text = format!(
-            r#"[module]
-model = "BC26"
-may_cut_while_updating = true
-
-[console]
-path = '{console}'
-baud = 115200
-
-[supply]
-{supply}
-off_for = "200ms"
-
-[pwrkey]
-{pwrkey}
-pulse = "600ms"
-
-[server]
-listen = "127.0.0.1:{port}"
-url = "http://127.0.0.1:{port}"
-"#,
-            port = free_port(),
-            console = at("console"),
-            pwrkey = self.lines.keys(self.path(), 1),
-        );
+        let text = crate::bench::rig_file(&at("console"), supply, &self.lines.keys(self.path(), 1));
         std::fs::write(self.rig(), text).unwrap();
     }
 

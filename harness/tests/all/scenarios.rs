@@ -1,31 +1,21 @@
 //! Every scenario, on the virtual module, against the sequence that was accepted for it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use dfota::monitor::Monitor;
-use dfota::timeline::Entry;
 use dfota::verdict::Verdict;
 use harness::evidence::RunFolder;
 use harness::interrupt::Interrupt;
 use harness::packages::Packages;
-use harness::report::{Finished, text};
-use harness::runner::{Observer, Run};
-use harness::scenario::{Case, load};
+use harness::report::text;
+use harness::runner::Run;
+use harness::scenario::load;
 use rig::config::RigFile;
 use rstest::rstest;
 
 use crate::skipped::skipped;
+use crate::suite::{Quiet, project};
 use crate::tables;
-
-struct Quiet;
-
-impl Observer for Quiet {
-    fn begins(&self, _: &Case) {}
-    fn happened(&self, _: &Case, _: &Entry, _: &Monitor) {}
-    fn warns(&self, _: &Case, _: &str) {}
-    fn over(&self, _: &Finished) {}
-}
 
 #[rstest]
 fn scenario(#[files("../scenarios/*.toml")] path: PathBuf) {
@@ -33,7 +23,7 @@ fn scenario(#[files("../scenarios/*.toml")] path: PathBuf) {
     let cases = scenario.cases();
     let run = Run {
         rig: RigFile::virtual_default(),
-        packages: Packages::load(&fixtures("packages")).unwrap_or_else(|e| panic!("{e}")),
+        packages: Packages::load(&project("fixtures/packages")).unwrap_or_else(|e| panic!("{e}")),
         seed: 1,
         snapshots: true,
         // The sweep has dozens of cases, and would be waited for alone.
@@ -63,10 +53,4 @@ fn scenario(#[files("../scenarios/*.toml")] path: PathBuf) {
         }
         assert_eq!(case.verdict, Verdict::Pass, "{}", text::case(case, false));
     }
-}
-
-fn fixtures(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fixtures")
-        .join(name)
 }

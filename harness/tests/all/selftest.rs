@@ -2,39 +2,19 @@
 //! short, that it works. All of it is `hil selftest`, which CI runs.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use dfota::monitor::Monitor;
 use dfota::rules;
-use dfota::timeline::Entry;
 use dfota::verdict::Verdict;
 use harness::evidence::RunFolder;
 use harness::interrupt::Interrupt;
 use harness::packages::Packages;
-use harness::report::Finished;
-use harness::runner::Observer;
-use harness::scenario::{self, Case};
 use harness::selftest::expected::EXPECTED;
 use harness::selftest::{self, Told};
 use rig::virtual_module::Defect;
 use rstest::rstest;
 
-struct Quiet;
-
-impl Observer for Quiet {
-    fn begins(&self, _: &Case) {}
-    fn happened(&self, _: &Case, _: &Entry, _: &Monitor) {}
-    fn warns(&self, _: &Case, _: &str) {}
-    fn over(&self, _: &Finished) {}
-}
-
-fn project(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
-}
-
-fn all() -> Vec<Case> {
-    scenario::select(&["all"], &project("scenarios")).unwrap_or_else(|e| panic!("{e}"))
-}
+use crate::suite::{Quiet, all, project};
 
 #[test]
 fn every_defect_is_declared_once_and_by_cases_that_exist() {

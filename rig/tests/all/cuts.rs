@@ -12,6 +12,8 @@ use rig::virtual_module::in_process::{InProcess, Web};
 use rig::virtual_module::{Defect, Personality, Rate, Settings};
 use rstest::rstest;
 
+use crate::told;
+
 const A: &str = "BC26NBR01A01";
 const B: &str = "BC26NBR01A02";
 /// Small, so that each life is short; three sectors have a first, an inner and a last.
@@ -48,14 +50,9 @@ fn start(bench: &mut InProcess) {
     bench.run_for(Duration::from_secs(10));
 }
 
+/// The version, as `ATI` tells it.
 fn version(bench: &mut InProcess) -> Option<&'static str> {
-    bench.take_said();
-    bench.send("ATI\r");
-    bench.run_for(Duration::from_secs(1));
-    let said = bench.take_said();
-    [A, B]
-        .into_iter()
-        .find(|version| said.contains(&format!("Revision: {version}\r\n")))
+    told::version(bench, [A, B])
 }
 
 fn in_flash(bench: &InProcess) -> Vec<u8> {

@@ -2,6 +2,7 @@
 //! they wait together. Each module says what it tests; `cargo test --test all pty::` runs one.
 
 // What they share.
+mod told;
 mod tty;
 
 mod against_the_guide;

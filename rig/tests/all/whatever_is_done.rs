@@ -7,6 +7,8 @@ use rig::delta::{self, IMAGE_LEN};
 use rig::virtual_module::in_process::{InProcess, Web};
 use rig::virtual_module::{Personality, Rate, Settings};
 
+use crate::told;
+
 const A: &str = "BC26NBR01A01";
 const B: &str = "BC26NBR01A02";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -19,13 +21,7 @@ fn package(base: &str, target: &str) -> Vec<u8> {
 
 /// The version, as `ATI` tells it.
 fn version(bench: &mut InProcess) -> Option<&'static str> {
-    bench.take_said();
-    bench.send("ATI\r");
-    bench.run_for(Duration::from_secs(1));
-    let said = bench.take_said();
-    [A, B]
-        .into_iter()
-        .find(|version| said.contains(&format!("Revision: {version}\r\n")))
+    told::version(bench, [A, B])
 }
 
 /// What a host, a bench and a network can do.
