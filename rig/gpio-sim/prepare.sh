@@ -47,7 +47,7 @@ exec 9> "$cache/lock"
 flock -w "$LOCK_SECONDS" 9 || { say "another one holds $cache/lock for $LOCK_SECONDS s"; exit 1; }
 
 # What a machine depends on: its kernel's version, and how it is made.
-how=$(cat "$here"/{prepare.sh,Kbuild,registers.c} | sha256sum | cut -c1-12)
+how=$(cat "$here"/{prepare.sh,Kbuild,gpio-interrupts.c,registers.c} | sha256sum | cut -c1-12)
 read -r version source <<< "$(versions)" || true
 if [ -n "$version" ]; then
     machine=$cache/uml-$version-$how
@@ -98,7 +98,7 @@ dpkg-deb --fsys-tarfile "$tree"_*.deb | tar -xO --wildcards "*/$tree.tar.xz" \
 rm ./*.deb
 
 say "building its modules ($((SECONDS - started)) s so far)"
-cp src/drivers/gpio/{gpiolib*,gpio-sim.c} src/kernel/irq/irq_sim.c "$here/Kbuild" modules
+cp src/drivers/gpio/{gpiolib*,gpio-sim.c} src/kernel/irq/irq_sim.c "$here"/{Kbuild,gpio-interrupts.c} modules
 echo 'MODULE_LICENSE("GPL");' >> modules/gpiolib.c
 # It is for the kernel alone; what it gives is to be had otherwise.
 sed -i 's/irq_to_desc(irqnum)/irq_data_to_desc(irq_get_irq_data(irqnum))/' modules/irq_sim.c
@@ -120,8 +120,10 @@ for module in "${MODULES[@]}"; do
     cp usr/lib/uml/modules/*/kernel/"$module.ko" "made/$order-${module##*/}.ko"
     order=$((order + 1))
 done
-cp modules/gpio-library.ko "made/$order-gpio-library.ko"
-cp modules/gpio-simulator.ko "made/$((order + 1))-gpio-simulator.ko"
+for module in gpio-library gpio-interrupts gpio-simulator; do
+    cp "modules/$module.ko" "made/$order-$module.ko"
+    order=$((order + 1))
+done
 # Whole or not at all; and no more than one stays.
 rm -rf "$cache"/uml-* "$cache"/linux-*
 mv made "$machine"

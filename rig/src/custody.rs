@@ -134,7 +134,7 @@ impl Kept {
         match self.pick(name) {
             #[cfg(target_os = "linux")]
             Some(request) => {
-                let driver = crate::line::gpiochip::GpiochipLine::from_request(request);
+                let driver = crate::line::gpiochip::GpiochipOutput::from_request(request);
                 Ok(Line::new(name, Box::new(driver)))
             }
             _ => Line::output(name, line, Claim::AsIs),

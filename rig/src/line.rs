@@ -19,6 +19,7 @@ pub mod rppal;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
+use std::time::Instant;
 
 pub use self::command::CommandLine;
 pub use self::file::FileLine;
@@ -35,11 +36,29 @@ pub trait Driver: fmt::Debug + Send {
     /// What the line is now; `None` where this driver cannot know.
     fn read(&mut self) -> Result<Option<bool>, LineErrorKind>;
 
+    /// What changed on an input since this was last asked, oldest first and no more than
+    /// [`EDGES_KEPT`]: of more, the latest. `None`: this driver sees levels alone.
+    fn edges(&mut self) -> Result<Option<Vec<Edge>>, LineErrorKind> {
+        Ok(None)
+    }
+
     /// What keeps the line driven when this process ends, if another one holds it too: the
     /// kernel's line request, of the `gpiochip` driver alone.
     fn request(&self) -> Option<BorrowedFd<'_>> {
         None
     }
+}
+
+/// How many edges are kept of a line that nobody asks about: the kernel's own measure.
+pub const EDGES_KEPT: usize = 16;
+
+/// A change of an input, with the moment when it happened and not that at which somebody looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// What the line became.
+    pub asserted: bool,
+    /// When.
+    pub at: Instant,
 }
 
 /// What becomes of a wire when we take it as an output.
@@ -80,7 +99,7 @@ impl Line {
             OutputLine::Rppal(pin) => rppal::RppalOutput::claim(pin, claim).map(boxed),
             #[cfg(target_os = "linux")]
             OutputLine::Gpiochip { chip, pin } => {
-                gpiochip::GpiochipLine::output(name, chip, pin, claim).map(boxed)
+                gpiochip::GpiochipOutput::claim(name, chip, pin, claim).map(boxed)
             }
             #[cfg(not(target_os = "linux"))]
             OutputLine::Rppal(_) | OutputLine::Gpiochip { .. } => {
@@ -102,7 +121,7 @@ impl Line {
             InputLine::Rppal(pin) => rppal::RppalInput::claim(pin).map(boxed),
             #[cfg(target_os = "linux")]
             InputLine::Gpiochip { chip, pin } => {
-                gpiochip::GpiochipLine::input(name, chip, pin).map(boxed)
+                gpiochip::GpiochipInput::claim(name, chip, pin).map(boxed)
             }
             #[cfg(not(target_os = "linux"))]
             InputLine::Rppal(_) | InputLine::Gpiochip { .. } => Err(LineErrorKind::NotLinux),
@@ -137,6 +156,12 @@ impl Line {
     /// What the line is now; `None` where its driver cannot know.
     pub fn read(&mut self) -> Result<Option<bool>, LineError> {
         self.driver.read().map_err(|kind| self.error(kind))
+    }
+
+    /// What changed on an input since this was last asked, oldest first, [`EDGES_KEPT`] at most;
+    /// `None` where its driver sees levels alone.
+    pub fn edges(&mut self) -> Result<Option<Vec<Edge>>, LineError> {
+        self.driver.edges().map_err(|kind| self.error(kind))
     }
 
     /// The kernel's line request behind it, to be shared with another process; `None` where
