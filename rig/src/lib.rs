@@ -135,9 +135,6 @@ impl Rig {
         }
         let line =
             |name, which| Line::new(name, Box::new(VirtualDriver::new(which, module.lines())));
-        if bench.pwrkey.is_none() {
-            module.lines().set_pwrkey(true); // tied low: VBAT boots
-        }
         let mut console_enable = bench
             .console_enable
             .map(|gates| line("console_enable", VirtualLine::ConsoleEnable(gates)));

@@ -26,7 +26,7 @@ pub use self::file::FileLine;
 #[cfg(target_os = "linux")]
 pub use self::gpio_error::GpioError;
 use crate::config::{Gates, InputLine, OutputLine};
-use crate::virtual_module::Lines as VirtualLines;
+use crate::virtual_module::{Lines as VirtualLines, RailWatch};
 
 /// What switches a line. One implementation a driver.
 pub trait Driver: fmt::Debug + Send {
@@ -321,13 +321,18 @@ pub enum VirtualLine {
 pub struct VirtualDriver {
     which: VirtualLine,
     module: VirtualLines,
+    rail: RailWatch,
 }
 
 impl VirtualDriver {
     /// Takes the line `which` of `module`.
     #[must_use]
     pub fn new(which: VirtualLine, module: VirtualLines) -> Self {
-        Self { which, module }
+        Self {
+            which,
+            rail: module.watch_vdd_ext(),
+            module,
+        }
     }
 }
 
@@ -358,5 +363,10 @@ impl Driver for VirtualDriver {
             VirtualLine::PowerGood => self.module.vdd_ext(),
             VirtualLine::ConsoleEnable(_) => self.module.to_module(),
         }))
+    }
+
+    fn edges(&mut self) -> Result<Option<Vec<Edge>>, LineErrorKind> {
+        let is_rail = self.which == VirtualLine::PowerGood;
+        Ok(is_rail.then(|| self.rail.edges()))
     }
 }

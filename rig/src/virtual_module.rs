@@ -37,7 +37,7 @@ pub use board::Output;
 pub use crime::Defect;
 pub use manner::{Circumstance, Personality};
 pub use module::{Module, Network};
-pub use shell::Lines;
+pub use shell::{Lines, RailWatch};
 
 use shell::Shell;
 

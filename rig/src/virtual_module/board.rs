@@ -57,6 +57,8 @@ pub(super) enum Event {
     RailUp,
     /// VDD_EXT dips early in a reset.
     RailDip,
+    /// Without VBAT, VDD_EXT's capacitor is empty.
+    RailDown,
     /// RESET_N has been asserted long enough.
     ResetTakes,
     /// `AT+QPOWD` or its like takes effect.

@@ -21,6 +21,8 @@ const VBAT_STABLE: Duration = Duration::from_millis(30);
 const PWRKEY: Duration = Duration::from_millis(500);
 /// VDD_EXT after PWRKEY. Same source.
 const RAIL_UP: Duration = Duration::from_millis(42);
+/// VDD_EXT falls so long after VBAT. Same source, figure 9: 5 ms or more.
+const RAIL_DOWN: Duration = Duration::from_millis(5);
 /// RESET_N asserted to reset. Same source.
 const RESET: Duration = Duration::from_millis(50);
 /// VDD_EXT drops this long into a reset.
@@ -189,7 +191,7 @@ impl Module {
             self.board.memory.again |= downloading && self.board.has(Defect::M108);
             self.board.memory.interrupted += u8::from(interrupted && self.board.has(Defect::M63));
             self.board.lose_power();
-            self.board.set_vdd_ext(false);
+            self.board.after(RAIL_DOWN, Event::RailDown);
             self.state = State::Off;
         }
     }
@@ -282,7 +284,7 @@ impl Module {
     fn happen(&mut self, event: Event) {
         match event {
             Event::RailUp => self.board.set_vdd_ext(true),
-            Event::RailDip => self.board.set_vdd_ext(false),
+            Event::RailDip | Event::RailDown => self.board.set_vdd_ext(false),
             Event::SwitchOn | Event::Restart if self.reset => self.hold(),
             Event::SwitchOn | Event::Restart => self.restart(),
             Event::SwitchOff => {

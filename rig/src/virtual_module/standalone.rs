@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Lines, Settings, VirtualModule};
+use super::{Lines, RailWatch, Settings, VirtualModule};
 
 /// How often the files are looked at. A cut comes that much later, at most.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -101,6 +101,11 @@ pub fn run(
         .and_then(|()| out.flush())
         .map_err(StandaloneError::Output)?;
 
+    let mut rail = options
+        .vdd_ext
+        .as_ref()
+        .map(|file| Rail::begin(file, &lines))
+        .transpose()?;
     if options.vbat.is_none() {
         lines.set_vbat(true);
     }
@@ -119,28 +124,55 @@ pub fn run(
         LevelFile::new("PWRKEY", &options.pwrkey, Lines::set_pwrkey),
         LevelFile::new("RESET_N", &options.reset, Lines::set_reset),
     ];
-    let mut rail = None;
     while !stop.load(Ordering::Acquire) && module.is_alive() {
         for input in inputs.iter_mut().flatten() {
             if let Some(level) = input.look()? {
                 (input.set)(&lines, level);
             }
         }
-        if let Some(file) = &options.vdd_ext {
-            let up = lines.vdd_ext();
-            if rail != Some(up) {
-                let word = if up { &file.up } else { &file.down };
-                write_word(&file.path, word).map_err(|source| StandaloneError::Line {
-                    line: "VDD_EXT",
-                    path: file.path.clone(),
-                    source,
-                })?;
-                rail = Some(up);
-            }
+        if let Some(rail) = &mut rail {
+            rail.follow()?;
         }
         thread::sleep(LOOK_EVERY);
     }
     module.stop().map_err(StandaloneError::Module)
+}
+
+/// The file that follows VDD_EXT.
+#[derive(Debug)]
+struct Rail<'a> {
+    file: &'a RailFile,
+    watch: RailWatch,
+}
+
+impl<'a> Rail<'a> {
+    /// To be called while the module is without power, and its rail down.
+    fn begin(file: &'a RailFile, lines: &Lines) -> Result<Self, StandaloneError> {
+        let rail = Self {
+            file,
+            watch: lines.watch_vdd_ext(),
+        };
+        rail.write(false)?;
+        Ok(rail)
+    }
+
+    /// Through every change, and not to the last level at once: a dip is two edges, however
+    /// short it was.
+    fn follow(&mut self) -> Result<(), StandaloneError> {
+        for edge in self.watch.edges() {
+            self.write(edge.asserted)?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, up: bool) -> Result<(), StandaloneError> {
+        let word = if up { &self.file.up } else { &self.file.down };
+        write_word(&self.file.path, word).map_err(|source| StandaloneError::Line {
+            line: "VDD_EXT",
+            path: self.file.path.clone(),
+            source,
+        })
+    }
 }
 
 /// In one write over what is there: a bench that reads meanwhile never finds an empty file.

@@ -13,6 +13,7 @@ mod defects;
 mod gpio_sim;
 mod life;
 mod pty;
+mod rail;
 mod rig_file;
 mod rig_lies;
 mod standalone;
