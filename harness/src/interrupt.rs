@@ -1,13 +1,25 @@
-//! Ctrl-C, SIGTERM and SIGHUP: told to every run that is under way, and counted.
+//! Ctrl-C, SIGTERM and SIGHUP: told to every run that is under way.
 //!
-//! The first asks a run to end in order, the second to power off at once. Nothing here ends
-//! the process: rppal's pins, for one, stay as they are when a process dies on a signal, so the
-//! runner must always come to its own end.
+//! The first asks a run to end in order. Only a person at the terminal asks for more: a second
+//! Ctrl-C, given after the first was answered, has the power taken at once. What comes in a burst
+//! is one wish, and what the system sends is never more than that: a shell and the kernel both
+//! hang up a terminal's program, `timeout` signals its child and then its group, a session's end
+//! is SIGTERM and SIGHUP.
+//!
+//! Nothing here ends the process: rppal's pins, for one, stay as they are when a process dies on a
+//! signal, so the runner must always come to its own end.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::future;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::waker::Waker;
+
+/// A Ctrl-C sooner after the first signal than this belongs to it.
+const ONCE_MORE_AFTER: Duration = Duration::from_secs(1);
 
 /// How urgently the run is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +32,7 @@ pub enum Urgency {
     AtOnce,
 }
 
-/// The signals received so far, and who wants to know of them.
+/// How urgent it is by now, and who wants to know of that.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     shared: Arc<Shared>,
@@ -28,13 +40,14 @@ pub struct Interrupt {
 
 #[derive(Default)]
 struct Shared {
-    count: AtomicU32,
+    /// An [`Urgency`].
+    urgency: AtomicU8,
     told: Mutex<Vec<Box<dyn Fn() + Send>>>,
 }
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Shared").field(&self.count).finish()
+        f.debug_tuple("Shared").field(&self.urgency).finish()
     }
 }
 
@@ -45,19 +58,24 @@ impl Interrupt {
         Self::default()
     }
 
-    /// Listens to SIGINT, SIGTERM and SIGHUP from now on, on a thread of its own.
+    /// Listens to SIGINT, SIGTERM and SIGHUP from now on, on a thread of its own; but not to one
+    /// that this process was started to ignore, as by `nohup`.
     pub fn catch_signals() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         let interrupt = Self::new();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let ignored = ignored();
+        let catch = |kind: SignalKind| match is_in(kind, ignored) {
+            true => Ok(None),
+            false => signal(kind).map(Some),
+        };
         let (mut int, mut term, mut hup) = {
             let _inside = runtime.enter();
             (
-                signal(SignalKind::interrupt())?,
-                signal(SignalKind::terminate())?,
-                signal(SignalKind::hangup())?,
+                catch(SignalKind::interrupt())?,
+                catch(SignalKind::terminate())?,
+                catch(SignalKind::hangup())?,
             )
         };
         let told = interrupt.clone();
@@ -65,22 +83,26 @@ impl Interrupt {
             .name("signals".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
+                    let mut first = None;
                     loop {
-                        tokio::select! {
-                            _ = int.recv() => {}
-                            _ = term.recv() => {}
-                            _ = hup.recv() => {}
-                        }
-                        told.raise();
+                        let by_hand = tokio::select! {
+                            () = next(&mut int) => true,
+                            () = next(&mut term) => false,
+                            () = next(&mut hup) => false,
+                        };
+                        told.ask(urgency_of(by_hand, first.map(|at: Instant| at.elapsed())));
+                        first.get_or_insert_with(Instant::now);
                     }
                 });
             })?;
         Ok(interrupt)
     }
 
-    /// One more signal.
-    pub fn raise(&self) {
-        self.shared.count.fetch_add(1, Ordering::SeqCst);
+    /// The run is to end, so urgently; it does not become less urgent again.
+    pub fn ask(&self, urgency: Urgency) {
+        self.shared
+            .urgency
+            .fetch_max(urgency as u8, Ordering::SeqCst);
         for tell in self.told().iter() {
             tell();
         }
@@ -99,7 +121,7 @@ impl Interrupt {
     /// How urgently to end, as of now.
     #[must_use]
     pub fn urgency(&self) -> Urgency {
-        match self.shared.count.load(Ordering::SeqCst) {
+        match self.shared.urgency.load(Ordering::SeqCst) {
             0 => Urgency::None,
             1 => Urgency::InOrder,
             _ => Urgency::AtOnce,
@@ -112,5 +134,72 @@ impl Interrupt {
             .told
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// What a signal asks for: one that a person gave `by_hand`, or another one; `since` the first.
+fn urgency_of(by_hand: bool, since: Option<Duration>) -> Urgency {
+    match since {
+        Some(since) if by_hand && since >= ONCE_MORE_AFTER => Urgency::AtOnce,
+        _ => Urgency::InOrder,
+    }
+}
+
+/// Waits for the next of these signals; for ever, where they are ignored.
+async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => future::pending().await,
+    }
+}
+
+/// The signals that this process ignores, one bit each, as `proc(5)` has them.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+fn is_in(kind: SignalKind, mask: u64) -> bool {
+    let bit = u32::try_from(kind.as_raw_value() - 1).ok();
+    bit.and_then(|bit| mask.checked_shr(bit))
+        .is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::the_first(true, None, Urgency::InOrder)]
+    #[case::typed_twice_at_once(true, Some(200), Urgency::InOrder)]
+    #[case::typed_again_after_the_answer(true, Some(1_000), Urgency::AtOnce)]
+    #[case::a_terminal_is_hung_up_by_two(false, Some(0), Urgency::InOrder)]
+    #[case::a_system_that_grows_impatient(false, Some(60_000), Urgency::InOrder)]
+    fn only_a_person_takes_the_power_at_once(
+        #[case] by_hand: bool,
+        #[case] since_ms: Option<u64>,
+        #[case] wanted: Urgency,
+    ) {
+        let since = since_ms.map(Duration::from_millis);
+        assert_eq!(urgency_of(by_hand, since), wanted);
+    }
+
+    #[test]
+    fn it_does_not_become_less_urgent() {
+        let interrupt = Interrupt::new();
+        assert_eq!(interrupt.urgency(), Urgency::None);
+        interrupt.ask(Urgency::AtOnce);
+        interrupt.ask(Urgency::InOrder);
+        assert_eq!(interrupt.urgency(), Urgency::AtOnce);
+    }
+
+    #[test]
+    fn the_mask_of_ignored_signals_has_the_first_in_its_lowest_bit() {
+        assert!(is_in(SignalKind::hangup(), 0b1));
+        assert!(is_in(SignalKind::interrupt(), 0b10));
+        assert!(!is_in(SignalKind::terminate(), 0b11));
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn end_the_run(person: &Interrupt, entry: &Entry) {
         && let Event::Received { message, .. } = &entry.event
         && let Some(FotaUrc::Updating { .. }) = message.fota()
     {
-        person.raise();
+        person.ask(Urgency::InOrder);
     }
 }
 

@@ -1,13 +1,12 @@
 //! A module that updates keeps its power when the runner loses what it works with: the disk, the
 //! console.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::own_module::Bench;
-use crate::process::{Done, Running};
+use crate::process::{Done, Running, ignoring};
 use crate::relay::Relay;
 
 /// No wait of these tests takes longer on whatever machine.
@@ -20,25 +19,13 @@ const END: &str = "\"END\",0";
 /// A run in the middle of an update, on a console that can be pulled.
 fn updating(bench: &Bench, options: &[&str]) -> (Running, Relay) {
     let relay = Relay::put_before(&bench.path().join("console"));
-    let command = bench.command(&["run", "update", "--no-snapshots"]);
-    // A file that may not grow is then an error, as a full disk is, and no signal.
-    let mut unhurt = Command::new("sh");
-    unhurt
-        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
-        .arg(command.get_program())
-        .args(command.get_args())
+    let mut command = bench.command(&["run", "update", "--no-snapshots"]);
+    command
         .args(options)
         .arg("--evidence")
-        .arg(bench.path().join("run"))
-        .current_dir(command.get_current_dir().unwrap())
-        .stdin(std::process::Stdio::null());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => unhurt.env(name, value),
-            None => unhurt.env_remove(name),
-        };
-    }
-    let mut run = Running::start(&mut unhurt);
+        .arg(bench.path().join("run"));
+    // A file that may not grow is then an error, as a full disk is, and no signal.
+    let mut run = Running::start(&mut ignoring("XFSZ", &command));
     run.wait_until(AT_WORK, || relay.has_heard(AT_WORK));
     (run, relay)
 }

@@ -33,3 +33,4 @@ mod scenarios;
 mod schemas;
 mod selftest;
 mod server;
+mod signals;

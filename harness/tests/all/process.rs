@@ -29,6 +29,27 @@ pub(crate) fn hil(state: &Path) -> Command {
     command
 }
 
+/// The same command, begun by a shell that ignores a signal, which its programs then do too.
+pub(crate) fn ignoring(signal: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!("trap '' {signal}; exec \"$0\" \"$@\""))
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::null());
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
 /// What a process left.
 #[derive(Debug)]
 pub(crate) struct Done {
