@@ -208,3 +208,26 @@ pub enum ConsoleErrorKind {
     #[error("it is gone: the adapter was pulled, or what was behind the pty has ended")]
     Gone,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    #[test]
+    fn a_console_is_one_program_s_at_a_time() {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let path = Path::new(name.to_str().unwrap());
+        let is_busy = || match Console::open(path, 115_200) {
+            Ok(_) => false,
+            Err(error) => matches!(error.kind(), ConsoleErrorKind::Busy),
+        };
+        let console = Console::open(path, 115_200).unwrap();
+        assert!(is_busy());
+        drop(console);
+        assert!(!is_busy());
+    }
+}

@@ -42,7 +42,7 @@ pub struct Custody {
     /// How long things take on this bench.
     pub timing: Timing,
     /// Nobody else takes the rig while this is kept.
-    pub lock: Option<RigLock>,
+    pub lock: RigLock,
 }
 
 impl Rig {
@@ -56,10 +56,8 @@ impl Rig {
             name: name.to_owned(),
             fd,
         };
-        let mut shared = vec![
-            named("console", self.console.share()?),
-            named("lock", lock.share()?),
-        ];
+        let mut shared = vec![named("console", self.console.share()?)];
+        shared.extend(lock.share()?.into_iter().map(|fd| named("lock", fd)));
         let outputs = [&self.pwrkey, &self.reset, &self.console_enable];
         let outputs = outputs.into_iter().flatten();
         for line in [self.supply.line()].into_iter().chain(outputs) {
@@ -98,7 +96,7 @@ impl Custody {
                 .map(|line| kept.line("console_enable", line))
                 .transpose()?,
             timing: timing_of(file, bench),
-            lock: kept.pick("lock").map(RigLock::inherit),
+            lock: RigLock::inherit(std::iter::from_fn(|| kept.pick("lock")).collect()),
         })
     }
 }

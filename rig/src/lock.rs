@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-/// Held for as long as the rig is ours.
+/// Held for as long as the rig is ours: by the tty that its console is now, so that no other path to
+/// it is a second rig, and by the console as the rig file names it, since the tty that this leads to
+/// is another one when the adapter was plugged in again meanwhile.
 #[derive(Debug)]
 pub struct RigLock {
-    file: File,
+    files: Vec<File>,
 }
 
 /// How the holder of a lock begins that is a guardian: it gives the rig back by itself.
@@ -93,65 +95,39 @@ impl RigLock {
         Self::take_in(&state_dir(), console)
     }
 
-    /// The same with its file in another folder than [`state_dir`].
+    /// The same with its files in another folder than [`state_dir`].
     pub(crate) fn take_in(dir: &Path, console: &Path) -> Result<Self, LockError> {
-        let path = dir.join(format!("{}.lock", rig_name(console)));
-        let io = |source| LockError::Io {
-            path: path.clone(),
-            source,
+        let mut names = vec![bench_name(console), rig_name(console)];
+        names.dedup();
+        let files = names.iter().map(|name| take_one(dir, name, console));
+        let lock = Self {
+            files: files.collect::<Result<_, _>>()?,
         };
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(io)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                let _ = (&file).take(512).read_to_string(&mut holder);
-                let console = console.to_owned();
-                let holder = holder.trim().escape_debug().to_string();
-                return Err(match dead_runner(&holder) {
-                    _ if holder.starts_with(GUARDIAN) => LockError::Guarded { console, holder },
-                    // Its guardian has not come to say so yet.
-                    Some(id) => LockError::Guarded {
-                        console,
-                        holder: format!("{GUARDIAN}process {id}, which has just ended"),
-                    },
-                    None => LockError::Held { console, holder },
-                });
-            }
-            Err(e) => return Err(io(e.into())),
-        }
         let command: Vec<String> = std::env::args().collect();
-        let lock = Self { file };
         lock.say(&format!(
             "process {} (`{}`)",
             std::process::id(),
             command.join(" ")
         ))
-        .map_err(io)?;
+        .map_err(|source| LockError::Io {
+            path: dir.to_owned(),
+            source,
+        })?;
         Ok(lock)
     }
 
     /// A lock that another process took and shares with this one.
     #[must_use]
-    pub fn inherit(file: OwnedFd) -> Self {
-        Self { file: file.into() }
+    pub fn inherit(files: Vec<OwnedFd>) -> Self {
+        Self {
+            files: files.into_iter().map(File::from).collect(),
+        }
     }
 
-    /// A second handle: the rig stays locked until both are gone.
-    pub fn share(&self) -> io::Result<OwnedFd> {
-        Ok(self.file.try_clone()?.into())
+    /// Second handles: the rig stays locked until both are gone.
+    pub fn share(&self) -> io::Result<Vec<OwnedFd>> {
+        let files = self.files.iter();
+        files.map(|file| Ok(file.try_clone()?.into())).collect()
     }
 
     /// Says in the lock file that the guardian of process `runner` has the rig now.
@@ -162,8 +138,56 @@ impl RigLock {
     fn say(&self, holder: &str) -> io::Result<()> {
         // Written over and then cut off, so that a reader finds a beginning that is right.
         let line = format!("{holder}\n");
-        self.file.write_all_at(line.as_bytes(), 0)?;
-        self.file.set_len(line.len() as u64)
+        for file in &self.files {
+            file.write_all_at(line.as_bytes(), 0)?;
+            file.set_len(line.len() as u64)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes the lock of one name of the rig, or says who has it.
+fn take_one(dir: &Path, name: &str, console: &Path) -> Result<File, LockError> {
+    let path = dir.join(format!("{name}.lock"));
+    let io = |source| LockError::Io {
+        path: path.clone(),
+        source,
+    };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(io)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            let _ = (&file).take(512).read_to_string(&mut holder);
+            Err(held(console, holder.trim().escape_debug().to_string()))
+        }
+        Err(e) => Err(io(e.into())),
+    }
+}
+
+/// Who has it, and whether that will give it back by itself.
+fn held(console: &Path, holder: String) -> LockError {
+    let console = console.to_owned();
+    match dead_runner(&holder) {
+        _ if holder.starts_with(GUARDIAN) => LockError::Guarded { console, holder },
+        // Its guardian has not come to say so yet.
+        Some(id) => LockError::Guarded {
+            console,
+            holder: format!("{GUARDIAN}process {id}, which has just ended"),
+        },
+        None => LockError::Held { console, holder },
     }
 }
 
@@ -181,6 +205,38 @@ fn dead_runner(holder: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rig_is_taken_by_the_name_of_its_console_and_by_the_tty_behind_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let tty = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, "").unwrap();
+            path
+        };
+        let (first, second) = (tty("ttyUSB0"), tty("ttyUSB1"));
+        let link = dir.path().join("by-id");
+        let points_to = |tty: &Path| {
+            let _ = std::fs::remove_file(&link);
+            std::os::unix::fs::symlink(tty, &link).unwrap();
+        };
+        points_to(&first);
+        let held = RigLock::take_in(dir.path(), &link).unwrap();
+        let refused = |path: &Path| {
+            let taken = RigLock::take_in(dir.path(), path);
+            matches!(taken, Err(LockError::Held { .. }))
+        };
+        assert!(refused(&link) && refused(&first) && !refused(&second));
+        // The adapter was pulled and came back.
+        points_to(&second);
+        assert!(refused(&link) && refused(&first) && !refused(&second));
+        // A second handle is a second holder.
+        let shared = RigLock::inherit(held.share().unwrap());
+        drop(held);
+        assert!(refused(&link) && refused(&first));
+        drop(shared);
+        assert!(!refused(&link) && !refused(&first));
+    }
 
     #[test]
     fn a_holder_that_is_gone_is_told_from_one_that_lives() {

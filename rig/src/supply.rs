@@ -70,6 +70,12 @@ impl Supply {
         &self.line
     }
 
+    /// Whether it was switched off last, or was found so.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.off_since.is_some()
+    }
+
     /// How long it must stay off yet.
     #[must_use]
     pub fn off_left(&self) -> Duration {

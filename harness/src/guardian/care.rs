@@ -113,14 +113,12 @@ impl Carer<'_> {
     }
 
     fn say_taken_over(&mut self, ward: &Ward, supply_reads: Option<bool>, duty: Duty) {
-        if let Some(lock) = &self.custody.lock {
-            let what_for = match duty {
-                Duty::PowerOff => "takes the power",
-                Duty::Hold | Duty::Recover => "holds the power until the update ends",
-            };
-            // The lock itself is what counts; this tells whom to wait for.
-            let _ = lock.say_guarded(ward.runner, what_for);
-        }
+        let what_for = match duty {
+            Duty::PowerOff => "takes the power",
+            Duty::Hold | Duty::Recover => "holds the power until the update ends",
+        };
+        // The lock itself is what counts; this tells whom to wait for.
+        let _ = self.custody.lock.say_guarded(ward.runner, what_for);
         self.log.add(&Event::TookOver {
             why: ward.why,
             standing: ward.standing.clone(),

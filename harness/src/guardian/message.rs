@@ -16,7 +16,7 @@ use crate::safety::Standing;
 
 /// The longest message: a charter has the text of a rig file in it.
 const MESSAGE_LEN_MAX: usize = 96 << 10;
-/// A console, a lock, and each output of a rig.
+/// A console, a lock of two files, and each output of a rig.
 const SHARED_MAX: usize = 8;
 
 /// A message to the guardian.

@@ -66,7 +66,9 @@ impl Run {
             });
         }
         systemd::stopping();
-        if let Some(guardian) = table.guardian.take() {
+        // One that is not dismissed takes the power, as often as that needs.
+        let is_off = table.rig.supply.is_off();
+        if let Some(guardian) = table.guardian.take_if(|_| is_off) {
             guardian.dismiss();
         }
         Ok(finished)

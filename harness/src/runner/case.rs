@@ -50,15 +50,19 @@ pub(super) fn run(session: &mut Session<'_>, around: &Around<'_>) -> Result<(), 
     let ended = catch_unwind(AssertUnwindSafe(|| stages(session, around)));
     match ended.unwrap_or_else(|panic| Err(Stop::panicked(&*panic))) {
         // The module has answered since its last power cycle, or had every chance to.
-        Ok(left) => {
-            session.power_off()?;
-            match left {
-                Left::Idle => around.depot.update_is_over(),
-                Left::Unknown => Ok(()),
-            }
-        }
-        Err(stop) => ending::by_policy(session, stop),
+        Ok(left) => close(session, around, left),
+        Err(stop) => Err(stop),
     }
+    .or_else(|stop| ending::by_policy(session, stop))
+}
+
+/// The power is taken at last.
+fn close(session: &mut Session<'_>, around: &Around<'_>, left: Left) -> Result<(), Stop> {
+    session.supply_off()?;
+    if left == Left::Idle {
+        around.depot.update_is_over()?;
+    }
+    session.stay_off(None)
 }
 
 fn stages(session: &mut Session<'_>, around: &Around<'_>) -> Result<Left, Stop> {

@@ -136,3 +136,28 @@ fn a_guardian_at_work_is_nothing_to_the_rig_beside_it() {
     assert!(!dying.is_powered() && !living.is_powered());
     let _ = first.finish();
 }
+
+/// An adapter that was plugged in again is another tty, and still the same rig.
+#[test]
+fn a_rig_whose_tty_is_another_one_by_now_is_still_taken() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let bench = Bench::set(10);
+    let mut first = bench.start("run", &["update"]);
+    await_moment(&bench, &mut first, "run", &MOMENTS[3]);
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let tty = ptsname(&master, Vec::new()).unwrap();
+    let console = bench.path().join("console");
+    std::fs::remove_file(&console).unwrap();
+    std::os::unix::fs::symlink(tty.to_str().unwrap(), &console).unwrap();
+
+    let second = bench.run("second", &["update"]);
+    assert_eq!(second.code, Some(105), "{second}");
+    let who = format!("is in use by process {}", first.id());
+    assert!(second.stderr.contains(&who), "{second}");
+    assert!(bench.is_powered());
+    kill(first.id(), Signal::KILL);
+    await_event(&bench, "run", "done");
+    let _ = first.finish();
+}

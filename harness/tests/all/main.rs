@@ -10,6 +10,7 @@ mod patient;
 mod process;
 mod relay;
 mod skipped;
+mod stubborn;
 mod suite;
 mod tables;
 
