@@ -178,7 +178,7 @@ impl Failure {
     }
 
     /// A mistake in a file, shown in place.
-    fn mistake<K: rig::written::Kind>(mistake: &rig::written::Mistake<K>) -> Self {
+    fn mistake<K: rig::written::Kind + 'static>(mistake: &rig::written::Mistake<K>) -> Self {
         Self {
             code: ExitCode::BadFile,
             text: crate::diagnostic::render(mistake, colors_on_stderr()),

@@ -1,13 +1,13 @@
 //! Shows a mistake in a file as compilers do: the line, a mark under it, and the way out.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use rig::written::{Kind, Mistake};
+use rig::written::{Kind, Mistake, chain};
 
 /// The longest mark, in lines: a mistake that spans a whole table is shown at its beginning.
 const MARKED_LINES_MAX: usize = 3;
 
 /// Draws a mistake; with colors for a terminal, without them for a file or a test.
-pub fn render<K: Kind>(mistake: &Mistake<K>, colors: bool) -> String {
+pub fn render<K: Kind + 'static>(mistake: &Mistake<K>, colors: bool) -> String {
     let renderer = if colors {
         Renderer::styled()
     } else {
@@ -18,8 +18,8 @@ pub fn render<K: Kind>(mistake: &Mistake<K>, colors: bool) -> String {
     let way_out = mistake.kind.way_out();
     let text = &*place.source.text;
     if text.is_empty() {
-        // There is nothing to show of a file that could not be read.
-        return mistake.to_string();
+        // There is nothing to show of a file that could not be read, but why.
+        return format!("error: {}", chain(mistake));
     }
     let path = place.source.path.display().to_string();
     let span = shortened(text, place.span.start, place.span.end);

@@ -40,7 +40,8 @@ impl Source {
             kind: Box::new(FormError::Unreadable(Arc::new(cause)).into()),
         };
         let mut bytes = Vec::new();
-        File::open(path)
+        regular(path)
+            .and_then(|()| File::open(path))
             .and_then(|file| file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes))
             .map_err(unreadable)?;
         if bytes.len() as u64 > FILE_LEN_MAX {
@@ -117,6 +118,18 @@ impl Source {
     ) -> Result<Duration, Mistake<K>> {
         duration::parse(text.get_ref())
             .map_err(|error| self.mistake(text.span(), FormError::from(error).into()))
+    }
+}
+
+/// A FIFO would be waited for without end, and is empty when it is read again.
+fn regular(path: &Path) -> io::Result<()> {
+    let is = std::fs::metadata(path)?.file_type();
+    match () {
+        () if is.is_file() => Ok(()),
+        () if is.is_dir() => Err(io::Error::other("it is a folder")),
+        () => Err(io::Error::other(
+            "it is no regular file, which can be read again",
+        )),
     }
 }
 
@@ -264,6 +277,10 @@ impl FormError {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             nearest(found, &known)
         };
+        // Serde's words for a value that is no section have the name of a type of ours.
+        if message.starts_with("invalid type: ") && message.contains(", expected struct ") {
+            return FormError::Toml("a section is wanted here, with keys below it".to_owned());
+        }
         let mut words = quoted(message);
         if words.is_empty() {
             let message = match message {

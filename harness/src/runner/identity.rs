@@ -78,6 +78,11 @@ pub(super) fn refusal(wanted: &ModuleFacts, found: &Identity) -> Option<(String,
             format!("a {}", name(wanted)),
             format!("this module calls itself {found}"),
         ),
+        // One whose IMEI is the one that is wanted is known well enough.
+        (None, _, Some(wanted), None) => (
+            format!("a {}", name(wanted)),
+            "this module does not tell its model".to_owned(),
+        ),
         _ => return None,
     };
     Some((format!("{wanted}, as the rig file says"), found))
@@ -242,6 +247,18 @@ mod tests {
             (Some(why), Some(said)) => assert!(said.contains(why), "{said}"),
             (why, said) => panic!("wanted {why:?}, got {said:?}"),
         }
+    }
+
+    #[test]
+    fn a_module_that_tells_nothing_is_not_taken_for_the_model_of_the_rig_file() {
+        let wanted = ModuleFacts {
+            model: Some(Model::Bc20),
+            ..ModuleFacts::default()
+        };
+        let found = identity(None, Some("1"));
+        let (expected, why) = refusal(&wanted, &found).unwrap();
+        assert_eq!(expected, "a BC20, as the rig file says");
+        assert_eq!(why, "this module does not tell its model");
     }
 
     #[test]

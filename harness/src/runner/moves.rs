@@ -119,13 +119,26 @@ impl Session<'_> {
 
     /// Asserts a line, waits, releases it.
     pub(super) fn pulse(&mut self, pin: Pin, width: Option<Duration>) -> Result<(), Stop> {
-        self.set_pin(pin, true)?;
-        self.release_after(pin, width)
+        let asserted = self.set_pin(pin, true);
+        self.release_after(asserted, pin, width)
     }
 
-    /// The rest of a pulse. With PWRKEY the module's rail comes up, and with that the time for
-    /// our transmit line.
-    pub(super) fn release_after(&mut self, pin: Pin, width: Option<Duration>) -> Result<(), Stop> {
+    /// The rest of a pulse. Whatever ends it early, an interrupt, a line, a disk: a module is left
+    /// with its key pressed by nobody, and held in reset by nobody.
+    pub(super) fn release_after(
+        &mut self,
+        asserted: Result<(), Stop>,
+        pin: Pin,
+        width: Option<Duration>,
+    ) -> Result<(), Stop> {
+        let waited = asserted.and_then(|()| self.keep_asserted(pin, width));
+        let released = self.set_pin(pin, false);
+        waited.and(released)
+    }
+
+    /// Waits for as long as a pulse lasts. With PWRKEY the module's rail comes up, and with that
+    /// the time for our transmit line.
+    fn keep_asserted(&mut self, pin: Pin, width: Option<Duration>) -> Result<(), Stop> {
         let width = width.unwrap_or(match pin {
             Pin::ResetN => self.rig.timing.reset_pulse,
             Pin::Pwrkey | Pin::ConsoleEnable => self.rig.timing.pwrkey_pulse,
@@ -140,7 +153,7 @@ impl Session<'_> {
             // A line that takes the supply of a module, instead of its PWRKEY, shows now.
             self.sense()?;
         }
-        self.set_pin(pin, false)
+        Ok(())
     }
 
     /// Asks `AT` until the module answers; that is also how it learns the rate. What a module

@@ -24,8 +24,8 @@ fn write(dir: &Path, name: &str, text: &str) -> String {
 #[case::unknown_format(&["run", "update", "--format", "xml"], 2, "error: invalid value 'xml' for '--format <FORMAT>'\n  [possible values: human, json]")]
 #[case::unknown_defect(&["run", "update", "--defect", "M00"], 2, "error: invalid value 'M00' for '--defect <ID>': unknown defect `M00`")]
 #[case::unknown_scenario(&["run", "powercut"], 4, "error: no scenario is called `powercut`: did you mean `power-cut`?")]
-#[case::no_rig_file(&["run", "update", "--rig", "/no/rig.toml"], 96, "/no/rig.toml: cannot read this file")]
-#[case::no_manifest(&["run", "update", "--packages", "/no"], 96, "/no/manifest.toml: cannot read this file")]
+#[case::no_rig_file(&["run", "update", "--rig", "/no/rig.toml"], 96, "error: /no/rig.toml: cannot read this file: No such file or directory")]
+#[case::no_manifest(&["run", "update", "--packages", "/no"], 96, "error: /no/manifest.toml: cannot read this file: No such file or directory")]
 #[case::no_evidence(&["judge", "/no"], 96, "error: cannot read `/no`: No such file or directory")]
 fn a_request_that_cannot_be_met_is_refused_in_words(
     #[case] arguments: &[&str],

@@ -5,8 +5,10 @@
 //! a process of its own behind them, by the command. All that can live at once does: they wait
 //! most of the time.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+mod ended;
+
+use std::path::Path;
+use std::time::Duration;
 
 use harness::doctor::{self, Examination, Outcome, Verdict, What};
 use harness::evidence::RunFolder;
@@ -16,7 +18,7 @@ use rig::config::RigFile;
 use rig::virtual_module::{Defect, Rate, Settings};
 
 use crate::patient::{Healthy, Patient};
-use crate::process::{Running, files_named, free_port, hil};
+use crate::process::{Running, free_port, hil};
 
 /// No wait of these tests takes longer on whatever machine.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -384,57 +386,6 @@ fn a_rig_that_another_process_has_is_left_alone() {
         !patient.is_powered(),
         "an interrupted examination left it powered"
     );
-}
-
-/// What the logs of an examination say, document by document. A last line that is half written is
-/// none yet.
-fn logged(patient: &Patient, name: &str) -> Vec<serde_json::Value> {
-    let own = |path: &PathBuf| !path.components().any(|part| part.as_os_str() == "killed");
-    let logs = files_named(&patient.path().join("evidence"), name);
-    let text = logs
-        .iter()
-        .find(|path| own(path))
-        .map(std::fs::read_to_string);
-    let text = text.and_then(Result::ok).unwrap_or_default();
-    text.lines()
-        .map_while(|line| serde_json::from_str(line).ok())
-        .collect()
-}
-
-/// The examination takes the power itself, and runs no case whose guardian could act for it.
-#[test]
-fn an_examination_that_is_killed_leaves_its_module_to_a_guardian() {
-    // While it listens whether off is off, the module may be on again the next moment; while the
-    // module asks its server, it is.
-    let titles = [What::Off.title(), What::Server.title()];
-    std::thread::scope(|scope| {
-        for title in titles {
-            scope.spawn(move || {
-                let patient = Healthy::new().rig(str::to_owned);
-                let mut doctor = patient.doctor(&["--format", "json"]);
-                doctor.wait_until(title, || {
-                    let begun = logged(&patient, "timeline.jsonl")
-                        .iter()
-                        .any(|entry| entry["event"] == "step" && entry["text"] == title);
-                    begun && patient.is_powered()
-                });
-                doctor.kill();
-                let done = doctor.finish();
-                assert_eq!(done.code, None, "{done}");
-                let find = |event: &str| {
-                    let log = logged(&patient, "guardian.jsonl");
-                    log.into_iter().find(|line| line["event"] == event)
-                };
-                let end = Instant::now() + LIMIT;
-                while find("done").is_none() && Instant::now() < end {
-                    std::thread::sleep(Duration::from_millis(10));
-                }
-                let duty = find("took_over").map(|line| line["duty"].clone());
-                assert_eq!(duty, Some("power_off".into()), "{title}");
-                assert!(!patient.is_powered(), "{title}: left powered");
-            });
-        }
-    });
 }
 
 #[test]

@@ -84,6 +84,33 @@ impl Reader<'_> {
         Err(self.source.mistake(span, kind.into()))
     }
 
+    /// Where relative paths start: where the file is.
+    pub(super) fn folder(&self) -> &Path {
+        self.source.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// A path of the file.
+    pub(super) fn path(&self, text: &Spanned<String>) -> Result<PathBuf, RigFileError> {
+        self.names_something("path", text.span(), text.get_ref())?;
+        Ok(self.folder().join(text.get_ref()))
+    }
+
+    /// Refuses a text that can be the name of nothing.
+    pub(super) fn names_something(
+        &self,
+        key: &'static str,
+        span: Range<usize>,
+        text: &str,
+    ) -> Result<(), RigFileError> {
+        if text.is_empty() {
+            return self.err(span, Kind::Empty { key });
+        }
+        if text.contains('\0') {
+            return self.err(span, Kind::Nul { key });
+        }
+        Ok(())
+    }
+
     fn rig_file(&self, form: RigForm) -> Result<RigFile, RigFileError> {
         let off_for = self.off_for(form.supply.get_ref())?;
         let figures = figures(
@@ -94,10 +121,10 @@ impl Reader<'_> {
         let vbat_stable = self.stable(form.supply.get_ref(), figures)?;
         let boots_within = self.boots_within(form.module.as_ref(), figures)?;
         let is_virtual = *form.supply.get_ref().driver.get_ref() == DriverForm::Virtual;
-        let packages = form.packages.as_ref().map(|packages| {
-            let folder = self.source.path.parent().unwrap_or(Path::new(""));
-            folder.join(&packages.dir)
-        });
+        let packages = form
+            .packages
+            .as_ref()
+            .map(|packages| self.folder().join(&packages.dir));
         let module = self.module(form.module.as_ref(), is_virtual)?;
         let baud = self.baud(form.console.get_ref())?;
         let server = self.server(form.server.as_ref(), is_virtual)?;
@@ -283,7 +310,7 @@ impl Reader<'_> {
             return self.err(0..0, FormError::MissingKey { key });
         };
         Ok(RealBench {
-            console: PathBuf::from(path.into_inner()),
+            console: self.path(&path)?,
             supply,
             pwrkey: pulsed(Role::Pwrkey)?,
             reset: pulsed(Role::Reset)?,
@@ -348,12 +375,13 @@ impl Reader<'_> {
     }
 
     fn refuse_shared_lines(&self, console: &str, lines: &[Section]) -> Result<(), RigFileError> {
+        let folder = self.folder();
         let mut seen = vec![(Wire::File(Path::new(console)), "console")];
         for (role, line) in lines {
             let Some((wire, span)) = Wire::of(line.get_ref()) else {
                 continue;
             };
-            if let Some((_, first)) = seen.iter().find(|(other, _)| wire.is(other)) {
+            if let Some((_, first)) = seen.iter().find(|(other, _)| wire.is(other, folder)) {
                 let line = wire.to_string();
                 return self.err(span, Kind::LineTwice { line, first });
             }

@@ -159,6 +159,30 @@ pub enum RigFileErrorKind {
         /// As written.
         found: u32,
     },
+    /// A text that the system takes for no name.
+    #[error("`{key}` has a NUL byte in it, and no name has")]
+    Nul {
+        /// The key.
+        key: &'static str,
+    },
+    /// A pin that no Raspberry Pi has.
+    #[error(
+        "GPIO {found} is no pin of a Raspberry Pi: its BCM numbers are 0 to 53, and 0 to 27 on the header"
+    )]
+    Pin {
+        /// As written.
+        found: u32,
+    },
+    /// The module would call by an address of another family than ours.
+    #[error(
+        "`url` leads to an IPv{called} address, and the package server listens on {listens}, where that cannot call"
+    )]
+    Family {
+        /// 4 or 6.
+        called: u8,
+        /// Ours.
+        listens: SocketAddr,
+    },
     /// An empty text where one is needed.
     #[error("`{key}` is empty")]
     Empty {
@@ -201,6 +225,11 @@ impl Kind for RigFileErrorKind {
                 "listen on `0.0.0.0:{}`, or say `forwarded = true` where a tunnel ends here",
                 listens.port()
             )),
+            RigFileErrorKind::Family { called, listens } => {
+                let any = if *called == 6 { "[::]" } else { "0.0.0.0" };
+                let port = listens.port();
+                Some(format!("listen on `{any}:{port}`, or say `forwarded = true` where something on the way translates"))
+            }
             RigFileErrorKind::DriverNeeds { example, .. } => Some(format!("add `{example}`")),
             RigFileErrorKind::Rate { .. } => Some(format!(
                 "write \"auto\" or one of {}",

@@ -199,7 +199,10 @@ pub(super) enum DriveForm {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a text, or a program and its arguments")]
+#[serde(
+    untagged,
+    expecting = "a text in quotes is wanted here, or a program and its arguments in a list"
+)]
 pub(super) enum DeedForm {
     Text(String),
     Program(Vec<String>),

@@ -1,7 +1,6 @@
 //! From a line's section to how the line is driven, or to the mistake in it.
 
 use std::ops::Range;
-use std::path::PathBuf;
 
 use toml::Spanned;
 
@@ -13,6 +12,9 @@ use super::{
 };
 use crate::written::FormError;
 
+/// The highest pin of a Raspberry Pi's chip, by its BCM number (BCM2835 peripherals, 6.1).
+const BCM_PIN_MAX: u8 = 53;
+
 /// The chip where the file does not say.
 pub(super) const CHIP: &str = "/dev/gpiochip0";
 
@@ -22,7 +24,7 @@ impl Reader<'_> {
             DriverForm::Command => {
                 let (on, off) = (self.program(form, "on")?, self.program(form, "off")?);
                 if on == off {
-                    return self.err(form.driver.span(), Kind::OnIsOff);
+                    return self.err(on_is_off(form), Kind::OnIsOff);
                 }
                 Ok(OutputLine::Command { on, off })
             }
@@ -38,11 +40,8 @@ impl Reader<'_> {
     pub(super) fn input(&self, role: Role, form: &LineForm) -> Result<InputLine, RigFileError> {
         match form.driver.get_ref() {
             DriverForm::Command => match &form.read {
-                Some(read) if read.get_ref().is_empty() => {
-                    self.err(read.span(), Kind::Empty { key: "read" })
-                }
                 Some(read) => Ok(InputLine::Command {
-                    read: read.get_ref().clone(),
+                    read: self.words("read", read.span(), read.get_ref())?,
                 }),
                 None => self.needs(form, "read", "read = [\"program\", \"argument\"]"),
             },
@@ -78,12 +77,12 @@ impl Reader<'_> {
         let Some(line) = &form.line else {
             return self.needs(form, "line", "line = 17");
         };
-        let offset = match line.get_ref() {
-            LineNameForm::Offset(offset) => u8::try_from(*offset).ok(),
-            LineNameForm::Name(_) => None,
-        };
-        let Some(offset) = offset else {
+        let LineNameForm::Offset(found) = *line.get_ref() else {
             return self.needs(form, "line", "line = 17");
+        };
+        let pin = u8::try_from(found).ok().filter(|pin| *pin <= BCM_PIN_MAX);
+        let Some(offset) = pin else {
+            return self.err(line.span(), Kind::Pin { found });
         };
         Ok(GpioPin {
             line: offset,
@@ -96,10 +95,16 @@ impl Reader<'_> {
         let Some(line) = &form.line else {
             return self.needs(form, "line", "line = 17");
         };
+        if let Some(chip) = &form.chip {
+            self.names_something("chip", chip.span(), chip.get_ref())?;
+        }
         let chip = form.chip.as_ref().map_or(CHIP, |chip| chip.get_ref());
         let line = match line.get_ref() {
             LineNameForm::Offset(offset) => LineName::Offset(*offset),
-            LineNameForm::Name(name) => LineName::Name(name.clone()),
+            LineNameForm::Name(name) => {
+                self.names_something("line", line.span(), name)?;
+                LineName::Name(name.clone())
+            }
         };
         let pin = GpioLine {
             line,
@@ -144,13 +149,28 @@ impl Reader<'_> {
         };
         let (on, off) = (text(&form.on, asserts)?, text(&form.off, releases)?);
         if on == off {
-            return self.err(form.driver.span(), Kind::OnIsOff);
+            return self.err(on_is_off(form), Kind::OnIsOff);
         }
         Ok(LineFile {
-            path: PathBuf::from(path.get_ref()),
+            path: self.path(path)?,
             on,
             off,
         })
+    }
+
+    /// A program and its arguments; these may be empty.
+    fn words(
+        &self,
+        key: &'static str,
+        span: Range<usize>,
+        words: &[String],
+    ) -> Result<Vec<String>, RigFileError> {
+        let program = words.first().map_or("", String::as_str);
+        self.names_something(key, span.clone(), program)?;
+        if words.iter().any(|word| word.contains('\0')) {
+            return self.err(span, Kind::Nul { key });
+        }
+        Ok(words.to_vec())
     }
 
     fn program(&self, form: &LineForm, key: &'static str) -> Result<Vec<String>, RigFileError> {
@@ -164,10 +184,7 @@ impl Reader<'_> {
             return self.needs(form, key, example);
         };
         match deed.get_ref() {
-            DeedForm::Program(words) if words.is_empty() => {
-                self.err(deed.span(), Kind::Empty { key })
-            }
-            DeedForm::Program(words) => Ok(words.clone()),
+            DeedForm::Program(words) => self.words(key, deed.span(), words),
             DeedForm::Text(_) => {
                 let message = format!(
                     "`{key}` is a list here, no shell: `{key} = [\"program\", \"argument\"]`"
@@ -180,6 +197,12 @@ impl Reader<'_> {
 
 pub(super) fn span_of<T>(value: &Option<Spanned<T>>) -> Option<Range<usize>> {
     value.as_ref().map(Spanned::span)
+}
+
+/// Where a file says of a line that it never changes.
+fn on_is_off(form: &LineForm) -> Range<usize> {
+    let said = span_of(&form.off).or_else(|| span_of(&form.on));
+    said.unwrap_or_else(|| form.driver.span())
 }
 
 fn bias(form: &LineForm) -> Bias {

@@ -1,6 +1,6 @@
 //! From `[server]` to an address to listen on and a name for the module, or to the mistake in it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use toml::Spanned;
 
@@ -73,11 +73,51 @@ impl Reader<'_> {
             };
             return self.err(url.span(), kind);
         }
+        if let Some(called) = address(&name.host)
+            && !form.forwarded
+            && !is_called_by(listen.ip(), called)
+        {
+            let kind = Kind::Family {
+                called: if called.is_ipv6() { 6 } else { 4 },
+                listens: listen,
+            };
+            return self.err(url.span(), kind);
+        }
         Ok(ServerAddress {
             listen,
             called: Some(name),
         })
     }
+}
+
+/// Whether an address of this family can call what listens on `listen`: `[::]` takes those of IPv4, too.
+fn is_called_by(listen: IpAddr, called: IpAddr) -> bool {
+    listen.is_ipv4() == called.is_ipv4() || listen == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+}
+
+/// What is wrong with a host's name, where it is no address.
+fn name_mistake(host: &str) -> Option<&'static str> {
+    if host.starts_with('[') {
+        return Some("there is no IPv6 address in the brackets");
+    }
+    if !host.is_ascii() {
+        return Some("the modules take ASCII: write the name as DNS has it (`xn--…`)");
+    }
+    let labels = || host.split('.');
+    let is_label = |label: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        !label.is_empty()
+            && label.bytes().all(known)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if !labels().all(is_label) {
+        return Some("a name is letters, digits and hyphens, with a full stop between its parts");
+    }
+    if labels().all(|label| label.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Some("that is no IPv4 address, and no name is digits alone");
+    }
+    None
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -125,6 +165,11 @@ fn server_name(url: &str) -> Result<ServerName, &'static str> {
     }
     if address(host).is_some_and(|ip| ip.is_unspecified()) {
         return Err("that is an address to listen on, and none that can be called");
+    }
+    if address(host).is_none()
+        && let Some(mistake) = name_mistake(host)
+    {
+        return Err(mistake);
     }
     if host.len() > HOST_LEN_MAX {
         return Err("the modules take a name of at most 63 characters");

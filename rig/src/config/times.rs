@@ -18,8 +18,8 @@ const PWRKEY_PULSE: Duration = Duration::from_millis(700);
 /// The RESET_N pulse where the file does not say.
 const RESET_PULSE: Duration = Duration::from_millis(100);
 
-/// What `stable` may be: longer, and each start of a module would wait for a supply that is none.
-const STABLE: (Duration, Duration) = (Duration::ZERO, Duration::from_secs(10));
+/// The longest `stable`: beyond it, each start of a module would wait for a supply that is none.
+const STABLE_MAX: Duration = Duration::from_secs(10);
 
 /// What `boots_within` may be: a module takes two seconds at least, and none takes minutes.
 const BOOTS_WITHIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
@@ -87,7 +87,7 @@ impl Reader<'_> {
         figures: &Figures,
     ) -> Result<Duration, RigFileError> {
         match &supply.stable {
-            Some(text) => self.within("stable", text, STABLE),
+            Some(text) => self.within("stable", text, (figures.vbat_stable, STABLE_MAX)),
             None => Ok(figures.vbat_stable),
         }
     }

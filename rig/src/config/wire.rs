@@ -1,10 +1,11 @@
 //! Which wire a line's section means, so that one wire is not given to two lines.
 //!
-//! Only what the file says is compared. Two names of one wire that only the machine knows, a
-//! chip's path and its label, are found when the second line is claimed.
+//! What the file says is compared, and whether two paths are one file. Two names of one wire that
+//! only a driver knows, a chip's path and its label, are found when the second line is claimed.
 
 use std::fmt;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::form::{DeedForm, DriverForm, LineForm, LineNameForm};
@@ -67,8 +68,8 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Whether both are one wire, as far as the file says.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    /// Whether both are one wire; relative paths start in `folder`.
+    pub(super) fn is(&self, other: &Self, folder: &Path) -> bool {
         match (*self, *other) {
             (Self::Pin(a), Self::Pin(b)) => a == b,
             (Self::Pin(pin), Self::Line(chip, line)) | (Self::Line(chip, line), Self::Pin(pin)) => {
@@ -77,12 +78,21 @@ impl<'a> Wire<'a> {
             (Self::Line(chip, line), Self::Line(other_chip, other_line)) => {
                 chip == other_chip && is_one_line(chip, line, other_line)
             }
-            // By its parts, so that `/tmp/./x` is `/tmp/x`.
-            (Self::File(a), Self::File(b)) => a.components().eq(b.components()),
+            (Self::File(a), Self::File(b)) => is_one_file(&folder.join(a), &folder.join(b)),
             (Self::Program(a), Self::Program(b)) => a == b,
             _ => false,
         }
     }
+}
+
+/// By their parts, so that `/tmp/./x` is `/tmp/x`, also where there is none yet; and by what they lead
+/// to, so that a link to a tty is that tty.
+fn is_one_file(a: &Path, b: &Path) -> bool {
+    let file = |path: &Path| {
+        let file = std::fs::metadata(path).ok()?;
+        Some((file.dev(), file.ino()))
+    };
+    a.components().eq(b.components()) || file(a).is_some_and(|a| file(b) == Some(a))
 }
 
 fn is_one_line(chip: &str, a: &LineNameForm, b: &LineNameForm) -> bool {

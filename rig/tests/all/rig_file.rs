@@ -73,7 +73,7 @@ driver = "file"
 path   = "/tmp/enable"
 
 [server]
-listen = "0.0.0.0:8080"
+listen = "[::]:8080"
 url    = "HTTP://[2001:db8::1]:8080/"
 
 [packages]

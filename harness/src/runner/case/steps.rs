@@ -152,14 +152,15 @@ impl Steps {
             self.resets += 1;
             format!("reset-{}", self.resets)
         });
-        if !begun {
+        if begun {
+            session.release_after(Ok(()), pin, width)?;
+        } else {
             if let Some(name) = fault.clone() {
                 let life = FaultLife::Armed;
                 session.happened(Event::Fault { name, life })?;
             }
-            session.set_pin(pin, true)?;
+            session.pulse(pin, width)?;
         }
-        session.release_after(pin, width)?;
         let Some(name) = fault else {
             return Ok(());
         };

@@ -129,6 +129,15 @@ fn a_figure_in_a_rig_file_that_cannot_be_meant() {
         ("imei  = \"860000000000000\"", "imei  = 860000000000000"),
         ("listen = \"0.0.0.0:8080\"", "listen = 8080"),
         ("listen = \"0.0.0.0:8080\"", "listen = \"0.0.0.0:80800\""),
+        ("off_for = \"2s\"", "off_for = \"2s\"\nstable = \"10ms\""),
+        (
+            "driver = \"gpiochip\"\nline   = 27",
+            "driver = \"rppal\"\nline = 99",
+        ),
+        (
+            "driver = \"gpiochip\"\nline   = 27",
+            "driver = \"rppal\"\nline = 300",
+        ),
         ("[supply]", "supply = \"on\"\n[power]"),
     ];
     assert_shown!("rig_figures", shown(RIG, &slips, rig_mistake));
@@ -169,6 +178,69 @@ fn one_wire_for_two_lines() {
     ] {
         assert_eq!(rig_mistake(&replaced(RIG, from, to)), None, "{to}");
     }
+}
+
+/// Two names of one file are one wire: what is written to it as a line would be sent to the module.
+#[test]
+fn one_file_by_two_names_for_two_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("vbat"), "0").unwrap();
+    std::fs::create_dir(at("below")).unwrap();
+    std::os::unix::fs::symlink(at("vbat"), at("link")).unwrap();
+    std::fs::hard_link(at("vbat"), at("hard")).unwrap();
+    let rig = |reset: &str, console: &str| {
+        format!(
+            "[console]\npath = '{console}'\nbaud = 115200\n[supply]\ndriver = 'file'\npath = 'vbat'\n\
+             [reset]\ndriver = 'file'\npath = '{reset}'\n\
+             [server]\nlisten = '127.0.0.1:8080'\nurl = 'http://127.0.0.1:8080'\n"
+        )
+    };
+    let read = |text: &str| {
+        let mistake = RigFile::parse(&at("bench.toml"), text).err()?;
+        let shown = diagnostic::render(&mistake, false);
+        Some(shown.replace(&*folder.path().to_string_lossy(), "…"))
+    };
+    let mut all = String::new();
+    for (reset, console) in [
+        ("link", "/dev/ttyUSB0"),
+        ("hard", "/dev/ttyUSB0"),
+        ("below/../vbat", "/dev/ttyUSB0"),
+        ("reset", "link"),
+    ] {
+        let message = read(&rig(reset, console));
+        let message = message.unwrap_or_else(|| panic!("nobody minds `{reset}`, `{console}`"));
+        writeln!(all, "{message}\n").unwrap();
+    }
+    assert_shown!("rig_files", all);
+    assert_eq!(read(&rig("below/vbat", "/dev/ttyUSB0")), None);
+}
+
+#[test]
+fn a_text_of_a_rig_file_that_names_nothing() {
+    let input = "path   = \"/sys/class/gpio/gpio23/value\"";
+    let slips = [
+        (input, "path = \"\""),
+        (input, "path = \"/tmp/v\\u0000bat\""),
+        ("path = \"/dev/ttyUSB0\"", "path = \"\""),
+        (
+            "on     = [\"gpio\", \"reset\", \"1\"]",
+            "on     = [\"\", \"reset\"]",
+        ),
+        (
+            "on     = [\"gpio\", \"reset\", \"1\"]",
+            "on     = [\"gpio\", \"reset\\u0000\"]",
+        ),
+        (
+            "driver  = \"gpiochip\"",
+            "driver  = \"gpiochip\"\nchip = \"\"",
+        ),
+        ("line    = 17", "line    = \"\""),
+        (input, "path = \"/tmp/vdd\"\non = 1"),
+        (input, "path = \"/tmp/vdd\"\non = \"up\"\noff = \"up\""),
+        ("[module]", "packages = \"/srv/packages\"\n[module]"),
+    ];
+    assert_shown!("rig_texts", shown(RIG, &slips, rig_mistake));
 }
 
 #[test]
@@ -236,6 +308,17 @@ fn a_server_that_the_module_cannot_reach() {
             "url    = \"http://lab.example.net:8080\"",
             "url    = \"http://lab.example.net\"",
         ),
+        ("lab.example.net:8080", "lab..example.net:8080"),
+        ("lab.example.net:8080", "-lab.example.net:8080"),
+        ("lab.example.net:8080", "lab,example.net:8080"),
+        ("lab.example.net:8080", "büro.example.net:8080"),
+        ("lab.example.net:8080", "256.1.1.1:8080"),
+        ("lab.example.net:8080", "[2001:db8::g]:8080"),
+        ("lab.example.net:8080", "[2001:db8::1]:8080"),
+        (
+            "listen = \"0.0.0.0:8080\"\nurl    = \"http://lab.example.net:8080\"",
+            "listen = \"[2001:db8::1]:8080\"\nurl    = \"http://203.0.113.7:8080\"",
+        ),
     ];
     assert_shown!("rig_server", shown(RIG, &slips, rig_mistake));
     for (from, to) in [
@@ -245,6 +328,12 @@ fn a_server_that_the_module_cannot_reach() {
             "listen = \"127.0.0.1:8080\"\nforwarded = true",
         ),
         ("lab.example.net:8080", "127.0.0.1:8080"),
+        // One that listens on every address of IPv6 is called by those of IPv4, too.
+        (
+            "listen = \"0.0.0.0:8080\"\nurl    = \"http://lab.example.net:8080\"",
+            "listen = \"[::]:8080\"\nurl    = \"http://203.0.113.7:8080\"",
+        ),
+        ("lab.example.net:8080", "lab_2.xn--bro-hoa.example:8080"),
     ] {
         assert_eq!(rig_mistake(&replaced(RIG, from, to)), None, "{to}");
     }
@@ -275,6 +364,31 @@ fn a_file_that_is_no_rig_file() {
     let text = format!("\u{feff}{}", RIG.replace('\n', "\r\n"));
     std::fs::write(&path, text).unwrap();
     RigFile::load(&path).unwrap_or_else(|mistake| panic!("{mistake}"));
+}
+
+/// What cannot be read is said with the reason, and nothing is waited for.
+#[test]
+fn what_is_no_file_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("folder")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        at("fifo"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    std::fs::write(at("long"), " ".repeat(10_000_000)).unwrap();
+    let mut all = String::new();
+    for name in ["absent", "folder", "fifo", "long"] {
+        let mistake = RigFile::load(&at(name)).unwrap_err();
+        let shown = diagnostic::render(&mistake, false);
+        let shown = shown.replace(&*folder.path().to_string_lossy(), "…");
+        writeln!(all, "{shown}").unwrap();
+    }
+    assert_shown!("no_file", all);
 }
 
 #[test]
