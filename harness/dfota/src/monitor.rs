@@ -197,7 +197,7 @@ impl Monitor {
                     Power::Off => self.quiet(moment),
                 }
             }
-            Event::Rail { up } => self.rail(*up, moment),
+            Event::Rail { up, since } => self.rail(*up, *since, moment),
             Event::Transmit(transmit) => self.supply.transmit(transmit),
             Event::Pin { pin, asserted } => self.pin(*pin, *asserted, moment),
             Event::Rate(rate) => {

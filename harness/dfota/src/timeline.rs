@@ -37,6 +37,9 @@ pub enum Event {
     Rail {
         /// Whether it is up.
         up: bool,
+        /// Since when, by the line's own edge; it may be told of long after it was. `None`: the
+        /// line was looked at.
+        since: Option<Duration>,
     },
     /// A line of the rig was asserted or released.
     Pin {

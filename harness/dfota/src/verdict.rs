@@ -131,8 +131,32 @@ pub struct CutReport {
 /// What was sensed of the rail while the supply was off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RailReport {
-    /// The first look at which it was down and stayed so; `None`: it was up at the last.
-    pub down_at: Option<Duration>,
+    /// What it was at the end.
+    pub is: Rail,
+    /// The longest time for which it was up again after it had been down.
+    pub up_again: Option<Duration>,
+}
+
+/// What a rail is, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rail {
+    /// Up.
+    Up,
+    /// Down at this look and from then on; it fell at some time before.
+    SeenDown(Duration),
+    /// Down since it fell at this moment, by the line's own edge.
+    Fell(Duration),
+}
+
+impl Rail {
+    /// Since when it is down, at the latest.
+    #[must_use]
+    pub fn down_at(self) -> Option<Duration> {
+        match self {
+            Self::Up => None,
+            Self::SeenDown(at) | Self::Fell(at) => Some(at),
+        }
+    }
 }
 
 /// What came first when the power was back.

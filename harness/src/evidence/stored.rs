@@ -48,6 +48,9 @@ pub enum StoredEvent {
     },
     Rail {
         up: bool,
+        /// By its edge, where there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since_us: Option<u64>,
     },
     Pin {
         pin: StoredPin,
@@ -216,7 +219,10 @@ impl From<&Event> for StoredEvent {
                     },
                 }
             }
-            Event::Rail { up } => Self::Rail { up: *up },
+            Event::Rail { up, since } => Self::Rail {
+                up: *up,
+                since_us: since.map(micros),
+            },
             Event::Pin { pin, asserted } => Self::Pin {
                 pin: (*pin).into(),
                 asserted: *asserted,
@@ -353,7 +359,10 @@ impl StoredEntry {
                     None => ReadBack::Unavailable,
                 },
             },
-            StoredEvent::Rail { up } => Event::Rail { up },
+            StoredEvent::Rail { up, since_us } => Event::Rail {
+                up,
+                since: since_us.map(Duration::from_micros),
+            },
             StoredEvent::Pin { pin, asserted } => Event::Pin {
                 pin: pin.into(),
                 asserted,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use dfota::timeline::{ReadBack, ReleasedBy, Transmit};
-use dfota::verdict::{Afterwards, CutReport};
+use dfota::verdict::{Afterwards, CutReport, Rail};
 use serde::{Deserialize, Serialize};
 
 use super::Finished;
@@ -19,11 +19,18 @@ pub struct CutDocument {
     pub phase: String,
     /// Whether the line reads back as off; `null` where it cannot be read.
     pub reads_back_off: Option<bool>,
-    /// Whether the rail was sensed; then when it was first seen down, `null` if it was up at the
-    /// last look.
+    /// Whether the rail was sensed; then since when it was down, `null` if it was up at the last
+    /// look; whether its edge says so, or else a look before which it fell; and the longest time
+    /// for which it came up again meanwhile.
     pub rail_sensed: bool,
     #[expect(missing_docs, reason = "said above")]
     pub rail_down_ms: Option<f64>,
+    #[serde(default)]
+    #[expect(missing_docs, reason = "said above")]
+    pub rail_by_edge: bool,
+    #[serde(default)]
+    #[expect(missing_docs, reason = "said above")]
+    pub rail_up_again_ms: Option<f64>,
     /// What our transmit line did meanwhile; `null` where the rig does not say.
     pub transmit: Option<TransmitDocument>,
     /// The interval in which the cut landed: from the last whole message before the command …
@@ -86,7 +93,11 @@ impl From<&CutReport> for CutDocument {
                 ReadBack::Unavailable => None,
             },
             rail_sensed: cut.rail.is_some(),
-            rail_down_ms: cut.rail.and_then(|rail| rail.down_at).map(ms),
+            rail_down_ms: cut.rail.and_then(|rail| rail.is.down_at()).map(ms),
+            rail_by_edge: cut
+                .rail
+                .is_some_and(|rail| matches!(rail.is, Rail::Fell(_))),
+            rail_up_again_ms: cut.rail.and_then(|rail| rail.up_again).map(ms),
             transmit: cut.transmit.as_ref().map(Into::into),
             last_message_ms: cut.last_message.as_ref().map(|(at, _)| ms(*at)),
             last_message: cut.last_message.as_ref().map(|(_, line)| line.clone()),

@@ -8,6 +8,7 @@
 
 mod care;
 mod power;
+mod rail;
 mod stop;
 mod wait;
 
@@ -59,6 +60,8 @@ pub(super) struct Session<'a> {
     transmits: bool,
     /// That it was let go of, with a cut that is not in the timeline yet.
     let_go: Option<(Duration, Event)>,
+    /// When a line of the rig was last switched, or was about to be.
+    last_deed: Instant,
     /// A rail that stayed up as long as it was waited for is not waited for again.
     rail_is_stuck: bool,
     inbox: &'a Inbox,
@@ -127,6 +130,7 @@ impl<'a> Session<'a> {
             unguarded: false,
             transmits: true,
             let_go: None,
+            last_deed: Instant::now(),
             rail_is_stuck: false,
             inbox,
             interrupt,

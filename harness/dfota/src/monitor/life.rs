@@ -1,5 +1,7 @@
 //! Whether the module lives and listens: its power, its lines, its answers.
 
+use std::time::Duration;
+
 use super::Monitor;
 use super::ledger::Moment;
 use super::phase::{End, Phase};
@@ -72,8 +74,8 @@ impl Monitor {
     }
 
     /// The rail was sensed.
-    pub(super) fn rail(&mut self, up: bool, moment: Moment) {
-        self.supply.rail(up, moment.at);
+    pub(super) fn rail(&mut self, up: bool, since: Option<Duration>, moment: Moment) {
+        self.supply.rail(up, since, moment.at);
         if !up && self.pwrkey_asserted && !self.may_be_off {
             let (mut context, _) = self.context(moment);
             context.invalid(

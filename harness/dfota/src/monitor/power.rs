@@ -1,6 +1,7 @@
 //! Supply and lines of the rig: cuts and resets, and what proves them.
 
 mod cut;
+mod rail;
 mod reset;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -119,11 +120,11 @@ impl Supply {
         Some(self.armed.remove(place))
     }
 
-    pub(crate) fn rail(&mut self, up: bool, at: Duration) {
+    pub(crate) fn rail(&mut self, up: bool, since: Option<Duration>, at: Duration) {
         if self.is_off()
             && let Some(cut) = self.cuts.last_mut()
         {
-            cut.rail(up, at);
+            cut.rail(up, since, at);
         }
     }
 

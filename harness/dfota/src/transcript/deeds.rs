@@ -89,7 +89,10 @@ pub(super) fn deed(event: &Event) -> String {
             word(&POWERS, *to),
             word(&READ_BACKS, *read_back)
         ),
-        Event::Rail { up } => format!("rail {}", word(&RAILS, *up)),
+        Event::Rail { up, since } => {
+            let since = since.map_or_else(String::new, |at| format!(" since {}", milliseconds(at)));
+            format!("rail {}{since}", word(&RAILS, *up))
+        }
         Event::Pin { pin, asserted } => {
             format!("pin {} {}", word(&PINS, *pin), word(&LEVELS, *asserted))
         }
@@ -193,7 +196,12 @@ pub(super) fn parse_deed(text: &str) -> Option<Event> {
             },
         },
         "rail" => Event::Rail {
-            up: named_by(&RAILS, rest)?,
+            up: named_by(&RAILS, first)?,
+            since: match split_word(after_first) {
+                ("", "") => None,
+                ("since", at) => Some(parse_milliseconds(at)?),
+                _ => return None,
+            },
         },
         "pin" => Event::Pin {
             pin: named_by(&PINS, first)?,

@@ -121,7 +121,8 @@ fn event() -> impl Strategy<Value = Event> {
                 to: to.0,
                 read_back: read.0
             }),
-        any::<bool>().prop_map(|up| Event::Rail { up }),
+        (any::<bool>(), prop::option::of(duration()))
+            .prop_map(|(up, since)| Event::Rail { up, since }),
         transmit().prop_map(Event::Transmit),
         (prop::sample::select(PINS.to_vec()), any::<bool>()).prop_map(|(pin, asserted)| {
             Event::Pin {

@@ -24,22 +24,41 @@ const FALL_TRIES: usize = 3;
 
 /// A rail after its power was taken, in the module's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Fall {
-    /// When it was last seen up; zero where it never was.
-    up_at: Duration,
-    /// When it was first seen down; `None`: it was given up.
-    down_at: Option<Duration>,
+enum Fall {
+    /// It fell then, by its edge.
+    Edge(Duration),
+    /// It fell between two looks: when it was last seen up, zero where it never was, and when it
+    /// was first seen down.
+    Between(Duration, Duration),
+    /// It was given up, still up.
+    None(Duration),
 }
 
 impl Fall {
     /// Whether it took longer than this; `None` where nobody looked at the right time.
     fn is_longer_than(self, off_for: Duration) -> Option<bool> {
-        if self.up_at >= off_for {
-            Some(true)
-        } else if self.down_at.is_some_and(|down| down <= off_for) {
-            Some(false)
-        } else {
-            None
+        match self {
+            Self::Edge(at) => Some(at > off_for),
+            Self::None(up_at) | Self::Between(up_at, _) if up_at >= off_for => Some(true),
+            Self::Between(_, down_at) if down_at <= off_for => Some(false),
+            Self::Between(..) | Self::None(_) => None,
+        }
+    }
+
+    /// When it was last known to be up, and when first known to be down.
+    fn known(self) -> (Duration, Option<Duration>) {
+        match self {
+            Self::Edge(at) => (at, Some(at)),
+            Self::Between(up_at, down_at) => (up_at, Some(down_at)),
+            Self::None(up_at) => (up_at, None),
+        }
+    }
+
+    fn words(self) -> String {
+        match self {
+            Self::Edge(at) => format!("the rail fell after {}", human(at)),
+            Self::Between(_, down_at) => format!("the rail was down within {}", human(down_at)),
+            Self::None(up_at) => format!("the rail was still up after {}", human(up_at)),
         }
     }
 }
@@ -187,20 +206,18 @@ impl Examiner<'_, '_> {
             }
             fall = self.fall()?;
         }
+        let (up_at, down_at) = fall.known();
         let look = Look {
             did: "took the power of a running module and watched power_good".to_owned(),
-            saw: match fall.down_at {
-                Some(down) => format!("the rail was down within {}", human(down)),
-                None => format!("the rail was still up after {}", human(fall.up_at)),
-            },
+            saw: fall.words(),
             expected: format!("down within `off_for`, {}", human(off_for)),
             measured: measured([
-                ("still_up_ms", ms(fall.up_at)),
-                ("down_within_ms", ms(fall.down_at.unwrap_or(fall.up_at))),
+                ("still_up_ms", ms(up_at)),
+                ("down_within_ms", ms(down_at.unwrap_or(up_at))),
                 ("off_for_ms", ms(off_for)),
             ]),
         };
-        Ok(match (fall.is_longer_than(off_for), fall.down_at) {
+        Ok(match (fall.is_longer_than(off_for), down_at) {
             (None, _) => Outcome::NotRun {
                 because: format!("this machine is too busy to look at the rail in time: {}", look.saw),
             },
@@ -233,17 +250,14 @@ impl Examiner<'_, '_> {
             let up = self.rail()? != Some(false);
             let after = self.module_time(self.session.now().saturating_sub(since));
             if !up {
-                return Ok(Fall {
-                    up_at,
-                    down_at: Some(after),
+                return Ok(match self.session.rail_fell()? {
+                    Some(at) => Fall::Edge(self.module_time(at.saturating_sub(since))),
+                    None => Fall::Between(up_at, after),
                 });
             }
             up_at = after;
             if after >= limit {
-                return Ok(Fall {
-                    up_at,
-                    down_at: None,
-                });
+                return Ok(Fall::None(up_at));
             }
             self.session.pass(LOOK_EVERY)?;
         }
@@ -311,15 +325,15 @@ mod tests {
 
     #[test]
     fn a_fall_that_was_looked_at_too_late_tells_nothing() {
-        let fall = |up, down: Option<u64>| Fall {
-            up_at: Duration::from_millis(up),
-            down_at: down.map(Duration::from_millis),
-        };
-        let off_for = Duration::from_secs(2);
-        assert_eq!(fall(0, Some(50)).is_longer_than(off_for), Some(false));
-        assert_eq!(fall(1_900, Some(2_100)).is_longer_than(off_for), None);
-        assert_eq!(fall(0, Some(2_500)).is_longer_than(off_for), None);
-        assert_eq!(fall(2_400, Some(2_500)).is_longer_than(off_for), Some(true));
-        assert_eq!(fall(20_000, None).is_longer_than(off_for), Some(true));
+        let ms = Duration::from_millis;
+        let between = |up, down| Fall::Between(ms(up), ms(down));
+        let off_for = ms(2_000);
+        assert_eq!(between(0, 50).is_longer_than(off_for), Some(false));
+        assert_eq!(between(1_900, 2_100).is_longer_than(off_for), None);
+        assert_eq!(between(0, 2_500).is_longer_than(off_for), None);
+        assert_eq!(between(2_400, 2_500).is_longer_than(off_for), Some(true));
+        assert_eq!(Fall::None(ms(20_000)).is_longer_than(off_for), Some(true));
+        assert_eq!(Fall::Edge(ms(1_999)).is_longer_than(off_for), Some(false));
+        assert_eq!(Fall::Edge(ms(2_001)).is_longer_than(off_for), Some(true));
     }
 }

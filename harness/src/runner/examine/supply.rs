@@ -97,15 +97,21 @@ impl Examiner<'_, '_> {
         let (up_when_on, _) = self.rail_becomes(true)?;
         self.session.supply_off()?;
         let (down_when_off, after) = self.rail_becomes(false)?;
+        let fell = self.session.rail_fell()?;
         let look = Look {
             did: "read power_good with the module running, and with its power taken".to_owned(),
             saw: format!(
-                "{} while it runs, {} without power",
+                "{} while it runs, {} without power; {}",
                 if up_when_on { "up" } else { "down" },
                 if down_when_off {
                     "down"
                 } else {
                     "up for as long as was waited"
+                },
+                if fell.is_some() {
+                    "its edge was told of"
+                } else {
+                    "no edge was told of, so that a fall is as old as the look at it"
                 }
             ),
             expected: "up while it runs, down without power".to_owned(),

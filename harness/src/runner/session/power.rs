@@ -8,7 +8,7 @@
 //! taken back when the module's rail is up.
 
 use std::os::fd::AsFd as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dfota::reader::What;
 use dfota::timeline::{Event, Pin, Power, ReadBack, ReleasedBy, Transmit};
@@ -21,12 +21,6 @@ use crate::safety::Supply;
 /// How long bytes may still arrive after the supply was switched: what the adapter and the
 /// kernel had under way. An FTDI adapter holds bytes back for up to 16 ms.
 const IN_FLIGHT: Duration = Duration::from_millis(50);
-/// How often the rail is looked at until it is down.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long a rail may take to fall beyond the bench's time off. What is up then stays up.
-const RAIL_DOWN_WITHIN: Duration = Duration::from_secs(30);
-/// And with a fast virtual module, at least: its thread needs its turn on a busy machine.
-const RAIL_DOWN_FLOOR: Duration = Duration::from_secs(1);
 
 impl Session<'_> {
     /// Switches the supply on, when it has been off for as long as it must. VBAT alone boots
@@ -35,6 +29,7 @@ impl Session<'_> {
         self.pass(self.rig.supply.off_left())?;
         // What is left in the tty was said in another life of the module.
         self.rig.console.clear()?;
+        self.last_deed = Instant::now();
         self.rig.supply.assert()?;
         let at = self.now();
         let read_back = read_back(self.rig.supply.read()?, true);
@@ -56,6 +51,7 @@ impl Session<'_> {
 
     /// The edge, and straight after it the transmit line; says when the edge was.
     pub(super) fn cut(&mut self) -> Result<Duration, Stop> {
+        self.last_deed = Instant::now();
         self.rig.supply.cut()?;
         let acted = self.now();
         if self.transmits {
@@ -168,41 +164,6 @@ impl Session<'_> {
         !self.transmits
     }
 
-    /// Looks at the rail, where the rig can.
-    pub(in crate::runner) fn sense(&mut self) -> Result<Option<bool>, Stop> {
-        let up = self.look_at_rail()?;
-        if let Some(up) = up {
-            self.happened(Event::Rail { up })?;
-        }
-        Ok(up)
-    }
-
-    fn look_at_rail(&mut self) -> Result<Option<bool>, Stop> {
-        match &mut self.rig.power_good {
-            Some(line) => Ok(line.read()?),
-            None => Ok(None),
-        }
-    }
-
-    /// Lets the power be off until the moment `until`, and then until the rail is down, where
-    /// that is sensed, but not for ever: a rail that stays up stands in the timeline as it is,
-    /// right before whatever follows, and no cut is proved by it.
-    pub(in crate::runner) fn stay_off_until(&mut self, until: Duration) -> Result<(), Stop> {
-        let bound = self.pace(RAIL_DOWN_WITHIN).max(RAIL_DOWN_FLOOR);
-        let given_up = match self.rail_is_stuck {
-            true => until,
-            false => until + bound,
-        };
-        if self.look_at_rail()? == Some(true) {
-            while self.look_at_rail()? == Some(true) && self.now() < given_up {
-                self.pass(LOOK_EVERY)?;
-            }
-            self.rail_is_stuck = self.sense()? == Some(true);
-        }
-        self.pass(until.saturating_sub(self.now()))?;
-        self.sense().map(drop)
-    }
-
     pub(super) fn pin(&mut self, pin: Pin) -> Result<&mut rig::line::Line, Stop> {
         let (line, name) = match pin {
             Pin::Pwrkey => (&mut self.rig.pwrkey, "PWRKEY"),
@@ -215,6 +176,7 @@ impl Session<'_> {
 
     /// Asserts or releases a line beside the supply.
     pub(in crate::runner) fn set_pin(&mut self, pin: Pin, asserted: bool) -> Result<(), Stop> {
+        self.last_deed = Instant::now();
         let line = self.pin(pin)?;
         if asserted {
             line.assert()?;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::rail::SensedRail;
 use crate::line::Ending;
 use crate::message::{FinalResult, Message};
 use crate::timeline::{ReadBack, Stage, Transmit};
 use crate::urc::{FotaUrc, Urc};
-use crate::verdict::{Afterwards, CutReport, RailReport};
+use crate::verdict::{Afterwards, CutReport, Rail};
 
 /// From the supply's edge to the next line with the power back.
 #[derive(Clone, Debug)]
@@ -27,6 +28,7 @@ pub(super) struct Cut {
     /// A line that came with the power back and before the banner: one of the life before, that
     /// something on the way had kept.
     stale: Option<String>,
+    rail: SensedRail,
     report: CutReport,
 }
 
@@ -64,6 +66,7 @@ impl Cut {
             without_banner: false,
             banner: false,
             stale: None,
+            rail: SensedRail::default(),
             report: CutReport {
                 commanded: begun.at,
                 phase: begun.phase,
@@ -85,14 +88,14 @@ impl Cut {
     }
 
     pub(super) fn report(&self) -> CutReport {
-        self.report.clone()
+        CutReport {
+            rail: self.rail.report(),
+            ..self.report.clone()
+        }
     }
 
-    pub(super) fn rail(&mut self, up: bool, at: Duration) {
-        let fell = self.report.rail.and_then(|rail| rail.down_at);
-        self.report.rail = Some(RailReport {
-            down_at: (!up).then(|| fell.unwrap_or(at)),
-        });
+    pub(super) fn rail(&mut self, up: bool, since: Option<Duration>, at: Duration) {
+        self.rail.sensed(up, since, at);
     }
 
     pub(super) fn transmit(&mut self, transmit: &Transmit) {
@@ -180,8 +183,8 @@ impl Cut {
         if self.report.read_back == ReadBack::Differs {
             return Some("the supply's line reads back as on".to_owned());
         }
-        if self.report.rail.is_some_and(|rail| rail.down_at.is_none()) {
-            return Some("the rail was sensed to be up".to_owned());
+        if let Some(doubt) = self.rail.doubt(settle) {
+            return Some(doubt);
         }
         let late = self.late_byte?;
         Some(format!(
@@ -210,7 +213,7 @@ impl Cut {
                 "the module answered with the power back, and no boot was seen as at others"
                     .to_owned(),
             ),
-            Afterwards::Answer if self.is_deaf() && self.report.rail.is_none() => Some(
+            Afterwards::Answer if self.is_deaf() && self.rail.report().is_none() => Some(
                 "the module could not be heard while the power was off, its rail is not sensed, and no boot was seen"
                     .to_owned(),
             ),
@@ -245,12 +248,15 @@ impl Cut {
             ReadBack::Differs => "; reads back as on",
             ReadBack::Unavailable => "; cannot be read back",
         };
-        match report.rail {
-            Some(RailReport { down_at: None }) => text += "; rail up",
-            Some(RailReport { down_at: Some(at) }) => {
-                text += &format!("; rail down within {} ms", since(at));
-            }
+        let rail = self.rail.report();
+        match rail.map(|rail| rail.is) {
+            Some(Rail::Up) => text += "; rail up",
+            Some(Rail::SeenDown(at)) => text += &format!("; rail down within {} ms", since(at)),
+            Some(Rail::Fell(at)) => text += &format!("; rail down after {} ms", since(at)),
             None => {}
+        }
+        if let Some(up_again) = rail.and_then(|rail| rail.up_again) {
+            text += &format!(", once up again for {} ms", up_again.as_millis());
         }
         match &report.transmit {
             Some(Transmit::Released { .. }) => text += "; our transmit line let go",
