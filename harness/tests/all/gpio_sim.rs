@@ -124,9 +124,12 @@ fn a_cut_through_gpio_lines_is_proved_and_the_module_recovers() {
     assert_eq!(case["verdict"], "pass", "{done}");
     assert_eq!(case["virtual"], false, "{done}");
     let proof = case["faults"].to_string();
-    for said in ["reads back as off", "rail down"] {
+    for said in ["reads back as off", "rail down after"] {
         assert!(proof.contains(said), "no `{said}` in {proof}");
     }
+    // The kernel told of the fall.
+    let cut = &case["faults"][0]["cut"];
+    assert_eq!(cut["rail_by_edge"], true, "{cut}");
     // The run has ended, so nobody holds the supply, and its pull has it.
     let vbat = std::fs::read_to_string(lines.join("sim_gpio0/value")).unwrap();
     assert_eq!(vbat.trim(), "0");

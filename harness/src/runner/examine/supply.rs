@@ -101,17 +101,17 @@ impl Examiner<'_, '_> {
         let look = Look {
             did: "read power_good with the module running, and with its power taken".to_owned(),
             saw: format!(
-                "{} while it runs, {} without power; {}",
+                "{} while it runs, {} without power{}",
                 if up_when_on { "up" } else { "down" },
                 if down_when_off {
                     "down"
                 } else {
                     "up for as long as was waited"
                 },
-                if fell.is_some() {
-                    "its edge was told of"
-                } else {
-                    "no edge was told of, so that a fall is as old as the look at it"
+                match (up_when_on && down_when_off, fell) {
+                    (true, Some(_)) => "; its edge was told of",
+                    (true, None) => "; no edge was told of, so that a fall is dated by looking",
+                    (false, _) => "",
                 }
             ),
             expected: "up while it runs, down without power".to_owned(),

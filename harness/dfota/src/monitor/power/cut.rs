@@ -252,7 +252,12 @@ impl Cut {
         match rail.map(|rail| rail.is) {
             Some(Rail::Up) => text += "; rail up",
             Some(Rail::SeenDown(at)) => text += &format!("; rail down within {} ms", since(at)),
-            Some(Rail::Fell(at)) => text += &format!("; rail down after {} ms", since(at)),
+            Some(Rail::Fell(at)) => {
+                text += &format!(
+                    "; rail down after {}",
+                    short(at.saturating_sub(report.commanded))
+                )
+            }
             None => {}
         }
         if let Some(up_again) = rail.and_then(|rail| rail.up_again) {
@@ -284,5 +289,13 @@ impl Cut {
             Afterwards::Continuation(line) => format!("; then `{line}`"),
         };
         text
+    }
+}
+
+/// A time that may be much shorter than a millisecond.
+fn short(time: Duration) -> String {
+    match time.as_micros() {
+        micros @ ..10_000 => format!("{micros} µs"),
+        micros => format!("{} ms", micros / 1000),
     }
 }
