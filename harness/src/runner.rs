@@ -6,6 +6,7 @@
 //! other; virtual modules are as many as there are jobs.
 
 mod bench;
+mod briefing;
 mod case;
 mod depot;
 mod ending;
@@ -19,6 +20,7 @@ mod rate;
 pub mod reaction;
 mod recovery;
 mod session;
+mod table;
 
 use std::cell::RefCell;
 use std::io;
@@ -27,27 +29,28 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use dfota::brief::{Brief, Console, EndState, Fitness, PackageFacts};
+use dfota::brief::Brief;
 use dfota::monitor::Monitor;
 use dfota::timeline::{Entry, Event};
 use dfota::verdict::Verdict;
-use rig::config::{Baud, Bench, Model, RigFile};
-use rig::virtual_module::{Defect, Rate, Settings};
+use rig::config::{Bench, RigFile};
+use rig::virtual_module::Defect;
 use rig::{Rig, RigError};
 
+pub use self::briefing::factory_settings;
 use self::case::Around;
-use self::depot::{Depot, Marking};
+use self::depot::Depot;
 use self::identity::{Memory, Met};
-use self::inbox::Inbox;
 use self::session::{Over, Session, Stop};
-use crate::contamination::{StateError, StateFile};
+use self::table::{Table, marking};
+use crate::contamination::StateError;
 use crate::evidence::RunFolder;
-use crate::guardian::{Guard, Guardian, GuardianError};
+use crate::guardian::{Guard, GuardianError};
 use crate::interrupt::{Interrupt, Urgency};
-use crate::package_server::{Limits, Options, PackageServer, ServerError};
-use crate::packages::{Condition, Package, Packages};
+use crate::package_server::ServerError;
+use crate::packages::{Package, Packages};
 use crate::report::Finished;
-use crate::scenario::{Case, ConsoleSetting, EndFirmware};
+use crate::scenario::Case;
 
 /// How a run is done.
 #[derive(Debug)]
@@ -298,177 +301,6 @@ impl Run {
     fn package(&self, case: &Case) -> Option<&Package> {
         self.packages.get(case.scenario.package.as_deref()?).ok()
     }
-
-    /// Why this bench cannot do a case, if it cannot.
-    fn why_skipped(&self, rig: &Rig, case: &Case) -> Option<String> {
-        let needs = case.needs();
-        if needs.pwrkey && rig.pwrkey.is_none() {
-            return Some("this rig has no PWRKEY: it is tied, and VBAT alone boots".to_owned());
-        }
-        if needs.reset && rig.reset.is_none() {
-            return Some("this rig has no RESET_N".to_owned());
-        }
-        if needs.virtual_module && !self.rig.is_virtual() {
-            return Some("it needs the virtual module, to misbehave".to_owned());
-        }
-        if needs.cut_while_updating
-            && !self.rig.is_virtual()
-            && !self.rig.module.may_cut_while_updating
-        {
-            return Some(
-                "the rig file does not say `may_cut_while_updating = true`: a module can be lost by that"
-                    .to_owned(),
-            );
-        }
-        crate::package_server::why_not(needs.network)
-    }
-
-    /// What the judge must know that the timeline does not say.
-    fn brief(&self, case: &Case) -> Brief {
-        let package = self.package(case);
-        Brief {
-            case: case.id.clone(),
-            model: match self.rig.module.model {
-                Some(Model::Bc20) => "BC20".to_owned(),
-                Some(Model::Bc26) | None => "BC26".to_owned(),
-            },
-            base: package.map_or_else(String::new, |p| p.base.clone()),
-            target: package.map_or_else(String::new, |p| p.target.clone()),
-            package: package.map(|p| PackageFacts {
-                sha256: p.sha256.clone(),
-                size: p.bytes.len() as u64,
-                fitness: match p.condition {
-                    Condition::Honest => Fitness::Fits,
-                    Condition::MadeFor(_) => Fitness::OtherBase,
-                    Condition::Damaged => Fitness::Damaged,
-                },
-            }),
-            console: match case.scenario.console {
-                ConsoleSetting::Fixed => Console::Fixed(self.rig.baud.rate()),
-                ConsoleSetting::Auto => Console::Auto,
-                ConsoleSetting::Rate(rate) => Console::Fixed(rate),
-            },
-            imei: self.rig.module.imei.clone(),
-            end: match (package, case.end.firmware) {
-                // Without a package no version has a name; that it stays is judged all the same.
-                (None, _) => EndState::Unchecked,
-                (Some(_), EndFirmware::Target) => EndState::Target,
-                (Some(_), EndFirmware::Base) => EndState::Base,
-                (Some(_), EndFirmware::Either) => EndState::Either,
-            },
-            faults_planned: case.planned_faults(),
-            ..Brief::default()
-        }
-    }
-
-    /// What is wrong in a case, on purpose.
-    fn defects(&self, case: &Case) -> Vec<Defect> {
-        let of_the_case = case.virtual_module.defects.iter();
-        self.defects.iter().chain(of_the_case).copied().collect()
-    }
-
-    /// The virtual module that a case begins with.
-    fn settings(&self, case: &Case) -> Settings {
-        let Bench::Virtual(bench) = &self.rig.bench else {
-            return Settings::default();
-        };
-        let wanted = &case.virtual_module;
-        let factory = factory_settings(&self.rig);
-        Settings {
-            personality: wanted.personality.unwrap_or(bench.personality),
-            image: self
-                .package(case)
-                .and_then(|package| self.packages.firmware(&package.base))
-                .map_or(factory.image, |firmware| firmware.image.to_vec()),
-            registered: wanted.registered,
-            circumstances: wanted.circumstances.clone(),
-            defects: self.defects(case),
-            seed: self.seed,
-            ..factory
-        }
-    }
-}
-
-/// The virtual module of a rig file as it left the factory; no more than that for a real one.
-#[must_use]
-pub fn factory_settings(rig: &RigFile) -> Settings {
-    let defaults = Settings::default();
-    let Bench::Virtual(bench) = &rig.bench else {
-        return defaults;
-    };
-    Settings {
-        personality: bench.personality,
-        speed: bench.speed,
-        imei: rig.module.imei.clone().unwrap_or(defaults.imei),
-        // As the rig file says; a scenario that wants it otherwise has it set like on a bench.
-        console: match rig.baud {
-            Baud::Auto => Rate::Auto,
-            Baud::Fixed(rate) => Rate::Fixed(rate),
-        },
-        ..defaults
-    }
-}
-
-/// A bench with its server: what a case finds set.
-struct Table {
-    rig: Rig,
-    server: PackageServer,
-    inbox: Inbox,
-    /// What the module's network calls the server.
-    public: (String, u16),
-    /// What a real bench has beside.
-    guardian: Option<Guardian>,
-    state: Option<StateFile>,
-}
-
-impl Table {
-    fn set(run: &Run, rig: Rig, interrupt: &Interrupt) -> Result<Self, RunError> {
-        let (inbox, outbox) = Inbox::new().map_err(|source| ServerError::Threads { source })?;
-        interrupt.tell(inbox.waker().clone());
-        let address = &run.rig.server;
-        let server = PackageServer::start(
-            Options {
-                listen: address.listen,
-                public_url: address
-                    .called
-                    .as_ref()
-                    .map(|name| format!("http://{}:{}", name.host, name.port)),
-                limits: Limits::default(),
-            },
-            outbox,
-        )?;
-        let public = match &address.called {
-            Some(name) => (name.host.clone(), name.port),
-            None => (
-                server.local_addr().ip().to_string(),
-                server.local_addr().port(),
-            ),
-        };
-        Ok(Self {
-            rig,
-            server,
-            inbox,
-            public,
-            guardian: None,
-            state: None,
-        })
-    }
-}
-
-/// Where a real bench remembers what is under way.
-fn marking<'a>(
-    state: Option<&'a StateFile>,
-    rig: &'a RigFile,
-    folder: &'a RunFolder,
-) -> Option<Marking<'a>> {
-    let Bench::Real(bench) = &rig.bench else {
-        return None;
-    };
-    Some(Marking {
-        state: state?,
-        console: &bench.console,
-        evidence: folder.path(),
-    })
 }
 
 /// The strongest verdict of a run; `pass` only when something passed and nothing else came.

@@ -8,7 +8,8 @@ use rig::lock::LockError;
 use rig::{Rig, RigError};
 
 use super::recovery::{self, Recovery};
-use super::{Observer, Run, RunError, Table};
+use super::table::Table;
+use super::{Observer, Run, RunError};
 use crate::contamination::{Marker, StateFile};
 use crate::evidence::RunFolder;
 use crate::guardian::Guardian;
