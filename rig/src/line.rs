@@ -19,6 +19,7 @@ pub mod rppal;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 use std::time::Instant;
 
 pub use self::command::CommandLine;
@@ -40,6 +41,12 @@ pub trait Driver: fmt::Debug + Send {
     /// [`EDGES_KEPT`]: of more, the latest. `None`: this driver sees levels alone.
     fn edges(&mut self) -> Result<Option<Vec<Edge>>, LineErrorKind> {
         Ok(None)
+    }
+
+    /// How long after the end of a process an act of its may still come: a program that switches
+    /// the line outlives who started it.
+    fn lingers(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// What keeps the line driven when this process ends, if another one holds it too: the
@@ -164,6 +171,12 @@ impl Line {
         self.driver.edges().map_err(|kind| self.error(kind))
     }
 
+    /// How long after the end of a process an act of its may still come on this line.
+    #[must_use]
+    pub fn lingers(&self) -> Duration {
+        self.driver.lingers()
+    }
+
     /// The kernel's line request behind it, to be shared with another process; `None` where
     /// there is no such thing, and the line stays as it is when its process ends.
     #[must_use]
@@ -264,7 +277,7 @@ pub enum LineErrorKind {
         /// The program and its arguments.
         program: String,
         /// How long it had.
-        limit: std::time::Duration,
+        limit: Duration,
     },
     /// The rig file gives no command for this.
     #[error("no `{key}` command in the rig file")]

@@ -8,7 +8,7 @@ use dfota::transcript::escape;
 use rig::config::{RealBench, RigFile};
 use rig::console::CHUNK_LEN_MAX;
 use rig::custody::{Custody, Shared};
-use rig::line::LineError;
+use rig::line::{Line, LineError};
 use rig::wire::Wire;
 
 use super::log::{Event, Log};
@@ -127,8 +127,30 @@ impl Carer<'_> {
         });
     }
 
-    /// Power off, then whatever else is still asserted.
+    /// Power off, then whatever else is still asserted; and once more when nothing that the runner
+    /// began can come after it.
     fn off(&mut self) -> Done {
+        self.all_off()?;
+        if self.outlast_the_runner() {
+            self.all_off()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for as long as a program that the runner began may still switch a line; whether there
+    /// was any such wait.
+    fn outlast_the_runner(&self) -> bool {
+        let custody = &self.custody;
+        let others = [&custody.pwrkey, &custody.reset, &custody.console_enable];
+        let lines = others.into_iter().flatten();
+        let lines = lines.chain([custody.supply.line()]);
+        let longest = lines.map(Line::lingers).max().unwrap_or_default();
+        let left = longest.saturating_sub(self.noticed.elapsed());
+        std::thread::sleep(left);
+        !left.is_zero()
+    }
+
+    fn all_off(&mut self) -> Done {
         let supply = &mut self.custody.supply;
         attempt(self.log, self.noticed, "supply", false, || supply.cut())?;
         if let Err(error) = self.custody.supply.remember() {
@@ -151,6 +173,7 @@ impl Carer<'_> {
 
     /// The cut lasts as long as it must, then the module is switched on.
     fn recover(&mut self, ward: &Ward) -> Done {
+        self.outlast_the_runner();
         self.release_pins()?;
         let timing = self.custody.timing;
         let off_since = ward.off_since.unwrap_or(ward.noticed);

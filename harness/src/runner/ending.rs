@@ -56,6 +56,9 @@ fn note(session: &mut Session<'_>, event: Event) -> Option<io::Error> {
 /// Does what is owed to the module before its power may be taken; returns when it may.
 pub(super) fn see_through(session: &mut Session<'_>) -> Result<(), Stop> {
     let until = session.held_until();
+    if session.standing().duty() != Duty::PowerOff {
+        session.end_pulses();
+    }
     loop {
         let duty = session.standing().duty();
         let done = match duty {
@@ -134,9 +137,11 @@ fn hold_without_evidence(session: &mut Session<'_>, until: Duration) {
 
 /// The last act. The console may be gone and the supply not.
 fn off(session: &mut Session<'_>) -> Result<(), Stop> {
-    match session.supply_off() {
+    let off = match session.supply_off() {
         Err(Stop::Line(error)) => session.happened(Event::Trouble(chain(&error))),
-        Err(_) => Ok(session.rig.supply.release()?),
+        Err(_) => session.rig.supply.release().map_err(Stop::from),
         Ok(()) => Ok(()),
-    }
+    };
+    session.end_pulses();
+    off
 }

@@ -46,18 +46,31 @@ fn run(rig: RigFile) -> Run {
     }
 }
 
-/// Has a defect: it panics once, when the module writes its flash.
-#[derive(Default)]
+/// Has a defect: it panics once, when the module has written so many percent of its flash.
 struct Defective {
+    at_percent: u32,
     panicked: AtomicBool,
+}
+
+impl Defective {
+    fn at(at_percent: u32) -> Self {
+        let panicked = AtomicBool::new(false);
+        Self {
+            at_percent,
+            panicked,
+        }
+    }
 }
 
 impl Observer for Defective {
     fn begins(&self, _: &Case) {}
 
     fn happened(&self, _: &Case, _: &Entry, monitor: &Monitor) {
-        let at_work = matches!(monitor.phase(), Phase::Updating { percent: Some(_) });
-        if at_work && !self.panicked.swap(true, Ordering::SeqCst) {
+        let there = matches!(
+            monitor.phase(),
+            Phase::Updating { percent: Some(percent) } if percent >= self.at_percent
+        );
+        if there && !self.panicked.swap(true, Ordering::SeqCst) {
             panic!("planned");
         }
     }
@@ -75,7 +88,7 @@ fn after_a_panic_the_power_stays_on_until_end() {
     let run = run(RigFile::virtual_default());
     let folder = RunFolder::create(evidence.path(), "run").unwrap();
     let finished = run
-        .all(&cases, &folder, &Interrupt::new(), &Defective::default())
+        .all(&cases, &folder, &Interrupt::new(), &Defective::at(1))
         .unwrap();
     let [case] = finished.as_slice() else {
         panic!("{finished:?}")
@@ -92,6 +105,26 @@ fn after_a_panic_the_power_stays_on_until_end() {
         end > Some(trouble) && off > end,
         "{trouble} {end:?} {off:?}"
     );
+}
+
+/// RESET_N is asserted the moment its message is there, and this panic comes before that is even
+/// written down.
+#[test]
+fn a_module_is_not_held_in_reset_by_a_case_that_broke() {
+    let evidence = tempfile::tempdir().unwrap();
+    let names = ["reset-while-updating".to_owned()];
+    let cases = scenario::select(&names, &project("scenarios")).unwrap();
+    let run = run(RigFile::virtual_default());
+    let folder = RunFolder::create(evidence.path(), "run").unwrap();
+    let finished = run
+        .all(&cases, &folder, &Interrupt::new(), &Defective::at(50))
+        .unwrap();
+    let [case] = finished.as_slice() else {
+        panic!("{finished:?}")
+    };
+    assert_eq!(case.verdict, Verdict::Error, "{}", case.reason);
+    let (end, off) = (last(case, is_end), last(case, is_off));
+    assert!(end.is_some() && off > end, "{end:?} {off:?}");
 }
 
 #[test]

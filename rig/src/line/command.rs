@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -68,6 +69,10 @@ impl Driver for CommandLine {
         run(key, argv).map(drop)
     }
 
+    fn lingers(&self) -> Duration {
+        PROGRAM_LIMIT
+    }
+
     fn read(&mut self) -> Result<Option<bool>, LineErrorKind> {
         if self.read.is_empty() {
             return Ok(None);
@@ -91,6 +96,8 @@ fn run(key: &'static str, argv: &[String]) -> Result<String, LineErrorKind> {
     };
     let mut child = Command::new(program)
         .args(arguments)
+        // Ctrl-C is for whoever runs it, and must not end a program in the middle of its work.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -45,6 +45,15 @@ impl<'a> Session<'a> {
         &self.standing
     }
 
+    /// A pulse that was begun and never ended would hold the module in reset, or switch it on. A line
+    /// that refuses shows by what becomes of the module.
+    pub(in crate::runner) fn end_pulses(&mut self) {
+        let pins = [&mut self.rig.reset, &mut self.rig.pwrkey];
+        for line in pins.into_iter().flatten() {
+            let _ = line.release();
+        }
+    }
+
     /// The evidence can be written no more, and the module is still to be cared for.
     pub(in crate::runner) fn give_up_evidence(&mut self) {
         self.folder.give_up();
