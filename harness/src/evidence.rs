@@ -5,6 +5,7 @@
 //! not at all.
 
 mod log;
+pub mod restored;
 pub mod stored;
 
 use std::fs::File;

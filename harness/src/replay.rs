@@ -14,7 +14,8 @@ use dfota::timeline::{Entry, Event, Power};
 use dfota::transcript;
 use dfota::verdict::Judgement;
 
-use crate::evidence::stored::{Restored, StoredEntry};
+use crate::evidence::restored::Restored;
+use crate::evidence::stored::StoredEntry;
 use crate::report::document::{BriefDocument, VerdictDocument};
 use crate::scenario::RightVerdict;
 

@@ -20,6 +20,9 @@
 //! Answers stand beside their command, for URCs may come in between. What the server saw
 //! has a section of its own, for its log and the console race.
 
+mod served;
+
+use self::served::Served;
 use super::{Entry, Event, FaultLife, Pin, Power, Purpose, ServerEvent, Stage};
 use crate::brief::{Brief, is_server_fault};
 use crate::command::{CommandLine, UrlStanding, url_standing};
@@ -38,7 +41,7 @@ pub fn render(brief: &Brief, timeline: &[Entry]) -> String {
         resuming: false,
         prepared_on: None,
         retry: Retry::default(),
-        server: Vec::new(),
+        server: Served::default(),
     };
     for entry in timeline {
         renderer.event(&entry.event);
@@ -79,20 +82,6 @@ struct Retry {
     after: Option<String>,
 }
 
-#[derive(Clone, Debug)]
-struct Connection {
-    number: u64,
-    method: String,
-    from_start: bool,
-    end: Option<(Option<u16>, bool, bool)>,
-}
-
-#[derive(Clone, Debug)]
-enum Served {
-    Connection(Connection),
-    Fault(String),
-}
-
 struct Renderer<'a> {
     brief: &'a Brief,
     stage: Stage,
@@ -104,7 +93,7 @@ struct Renderer<'a> {
     resuming: bool,
     prepared_on: Option<String>,
     retry: Retry,
-    server: Vec<Served>,
+    server: Served,
 }
 
 impl Renderer<'_> {
@@ -130,11 +119,19 @@ impl Renderer<'_> {
             Event::Sent { bytes, purpose } => self.sent(bytes, *purpose),
             Event::Received { message, .. } => self.received(message),
             Event::Ready => self.shown_in_steps("ready"),
-            Event::Server(event) => self.server(event),
+            Event::Server(ServerEvent::Request {
+                connection,
+                method,
+                range_from,
+                ..
+            }) if self.stage == Stage::Steps => {
+                self.server.request(*connection, method, *range_from);
+            }
+            Event::Server(event) => self.server.closed(event),
             Event::Fault {
                 name,
                 life: FaultLife::Fired(_),
-            } if is_server_fault(name) => self.server.push(Served::Fault(name.clone())),
+            } if is_server_fault(name) => self.server.fault(name),
             Event::Unmet { expectation, .. } => self.line(format!("unmet: {expectation}")),
             Event::Interrupted => self.line("interrupted".to_owned()),
             Event::Trouble(_) => self.line("trouble".to_owned()),
@@ -279,49 +276,6 @@ impl Renderer<'_> {
         });
     }
 
-    fn server(&mut self, event: &ServerEvent) {
-        if self.stage != Stage::Steps && !matches!(event, ServerEvent::Closed { .. }) {
-            return;
-        }
-        match event {
-            ServerEvent::Request {
-                connection,
-                method,
-                range_from,
-                peer: _,
-            } => self.server.push(Served::Connection(Connection {
-                number: *connection,
-                method: method.clone(),
-                from_start: range_from.unwrap_or(0) == 0,
-                end: None,
-            })),
-            ServerEvent::Closed {
-                connection,
-                status,
-                acked,
-                declared,
-                honest,
-                ..
-            } => {
-                let open = self
-                    .server
-                    .iter_mut()
-                    .rev()
-                    .find_map(|served| match served {
-                        Served::Connection(open) if open.number == *connection => Some(open),
-                        _ => None,
-                    });
-                if let Some(open) = open {
-                    let complete = declared.is_some_and(|declared| *acked >= declared);
-                    open.end = Some((*status, *honest, complete));
-                }
-            }
-            ServerEvent::Acked { .. }
-            | ServerEvent::Stranger { .. }
-            | ServerEvent::MoreStrangers { .. } => {}
-        }
-    }
-
     /// Puts names in place of what differs from bench to bench.
     fn named(&self, text: &str) -> String {
         let brief = self.brief;
@@ -371,41 +325,7 @@ impl Renderer<'_> {
         if self.retry.begun {
             text += &format!("retry: {}\n", self.retry.outcome());
         }
-        if !self.server.is_empty() {
-            text += "server:\n";
-            text += &self.served();
-        }
-        text
-    }
-
-    fn served(&self) -> String {
-        let mut lines: Vec<String> = Vec::new();
-        let mut faults: Vec<String> = Vec::new();
-        for served in &self.server {
-            match served {
-                Served::Connection(connection) => {
-                    let line = connection.text();
-                    let again = format!("{line}, and again");
-                    match lines.last_mut() {
-                        Some(last) if *last == again => {}
-                        Some(last) if *last == line => *last = again,
-                        _ => lines.push(line),
-                    }
-                }
-                // A fault that covers every request fires as often as the module asks.
-                Served::Fault(name) => {
-                    let line = format!("fault {name} fired");
-                    if !faults.contains(&line) {
-                        faults.push(line);
-                    }
-                }
-            }
-        }
-        lines
-            .iter()
-            .chain(&faults)
-            .map(|line| format!("  {line}\n"))
-            .collect()
+        text + &self.server.text()
     }
 }
 
@@ -419,28 +339,6 @@ impl Retry {
             }
             (None, ..) => "an honest update changed nothing".to_owned(),
         }
-    }
-}
-
-impl Connection {
-    fn text(&self) -> String {
-        let from = if self.from_start {
-            "from 0"
-        } else {
-            "from where it broke"
-        };
-        // How far a reply was that the module did not want, or left, is chance.
-        let end = match self.end {
-            Some((Some(status @ (200 | 206)), honest, true)) => {
-                let honest = if honest { "honest" } else { "altered" };
-                format!("{status}, {honest}, complete")
-            }
-            Some((Some(status @ (200 | 206)), ..)) => format!("{status}, incomplete"),
-            Some((Some(status), ..)) => status.to_string(),
-            Some((None, ..)) => "no status".to_owned(),
-            None => "incomplete".to_owned(),
-        };
-        format!("{} {from}: {end}", self.method)
     }
 }
 
