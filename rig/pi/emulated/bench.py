@@ -13,8 +13,10 @@ import tty
 
 GPIO = 0x3F200000
 GPFSEL1, GPFSEL2, GPSET0, GPCLR0, GPLEV0 = (GPIO + offset for offset in (0x04, 0x08, 0x1C, 0x28, 0x34))
-READ = (GPFSEL1, GPFSEL2, GPLEV0)
+UART_LCRH = 0x3F201000 + 0x2C  # The PL011's line control; bit 0 holds TXD low (BCM2835 peripherals, 13.4).
+READ = (UART_LCRH, GPFSEL1, GPFSEL2, GPLEV0)
 VBAT, PWRKEY, POWER_GOOD = 17, 27, 23
+BREAK = "break"
 # How often the registers are read where no edge tells of them, in seconds.
 LOOK_EVERY = 0.02
 CHUNK = 4096
@@ -62,14 +64,14 @@ class Qtest:
 
 class Bench:
     """Pins to lines, and UART to console. `seen` is what the registers said: pin, level, and
-    how many bytes the module had said by then."""
+    how many bytes the module had said by then. A break of the Pi's UART is a line like these."""
 
     def __init__(self, qtest, uart, module_tty, folder, relay_sticks):
         self.qtest = Qtest(qtest)
         self.uart = uart
         self.relay_sticks = relay_sticks
         self.registers = {}
-        self.lines = {VBAT: False, PWRKEY: False}
+        self.lines = {VBAT: False, PWRKEY: False, BREAK: False}
         self.files = {pin: os.open(folder / name, os.O_WRONLY) for pin, name in ((VBAT, "vbat"), (PWRKEY, "pwrkey"))}
         self.rail_file = folder / "vdd-ext"
         self.rail = None
@@ -120,7 +122,8 @@ class Bench:
                 continue
             self.registers[heard[0]] = heard[1]
             if heard[0] == READ[-1]:
-                for pin in self.lines:
+                self.set(BREAK, bool(self.registers[UART_LCRH] & 1))
+                for pin in self.files:
                     self.set(pin, self.driven_high(pin))
 
     def driven_high(self, pin):
@@ -132,6 +135,8 @@ class Bench:
             return
         self.lines[pin] = level
         self.seen.append((pin, level, len(self.from_module)))
+        if pin == BREAK:
+            return
         if not (pin == VBAT and self.relay_sticks and not level):
             os.pwrite(self.files[pin], b"1" if level else b"0", 0)
         if self.edge is not None:

@@ -71,24 +71,44 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def without_bluetooth(tree):
+    """The device tree without the Bluetooth chip on the PL011, so that Linux makes a tty of that: what
+    `dtoverlay=disable-bt` does. What is taken out of a flattened tree is written over with `FDT_NOP`."""
+    word = lambda at: int.from_bytes(tree[at : at + 4], "big")
+    begin = tree.index(b"\0\0\0\1bluetooth\0")
+    at, depth = begin, 0
+    while depth or at == begin:
+        token, at = word(at), at + 4
+        if token == 1:  # FDT_BEGIN_NODE and its name
+            at, depth = (tree.index(b"\0", at) + 4) & ~3, depth + 1
+        elif token == 2:  # FDT_END_NODE
+            depth -= 1
+        elif token == 3:  # FDT_PROP: length, name and value
+            at += 8 + (word(at) + 3 & ~3)
+    return tree[:begin] + b"\0\0\0\4" * ((at - begin) // 4) + tree[at:]
+
+
 class Machine:
-    """qemu, with its console in a file, and its second UART and its test socket connected to us."""
+    """qemu, with its console in a file, and its first UART and its test socket connected to us."""
 
     def __init__(self, kernel_folder, initrd, server_port, folder):
         self.console = folder / "pi-console.log"
         self.said = (folder / "qemu.log").open("wb")
         doors = {name: self._listen(folder / name) for name in ("uart", "qtest")}
+        device_tree = folder / "pi.dtb"
+        device_tree.write_bytes(without_bluetooth((kernel_folder / "pi.dtb").read_bytes()))
         network = f"user,id=net,hostfwd=tcp:127.0.0.1:{server_port}-:8080"
         self.process = subprocess.Popen(
             [
                 "qemu-system-aarch64", "-M", "raspi3b",
                 # With a thread for each of the four processors it is slower, and erratic.
                 "-accel", "tcg,thread=single",
-                "-kernel", kernel_folder / "vmlinuz", "-dtb", kernel_folder / "pi.dtb", "-initrd", initrd,
+                "-kernel", kernel_folder / "vmlinuz", "-dtb", device_tree, "-initrd", initrd,
                 # rppal maps /dev/mem where there is no /dev/gpiomem; Debian's kernel lets it only so.
-                "-append", "console=ttyAMA0,115200 rdinit=/init panic=-1 quiet iomem=relaxed",
+                "-append", "console=ttyS1,115200 rdinit=/init panic=-1 quiet iomem=relaxed",
                 "-display", "none", "-monitor", "none", "-no-reboot", "-nodefaults",
-                "-serial", f"file:{self.console}", "-serial", f"unix:{folder / 'uart'}",
+                # The PL011, then the mini UART.
+                "-serial", f"unix:{folder / 'uart'}", "-serial", f"file:{self.console}",
                 "-qtest", f"unix:{folder / 'qtest'}", "-qtest-log", "/dev/null",
                 # Without `port` it is put behind a hub, which stalls dwc2.
                 "-netdev", network, "-device", "usb-net,netdev=net,bus=usb-bus.0,port=1",

@@ -65,6 +65,7 @@ class Outcome:
             self._must(case["verdict"] == wanted, f"{name} came to `{case['verdict']}`: {case['reason']}")
             self._must(case["faults"], f"{name} has no fault in it")
         self._check_registers(cases)
+        self._check_break(cases)
         if wanted == "pass":
             for case in cases:
                 for fault in case["faults"]:
@@ -109,6 +110,26 @@ class Outcome:
         self._must(said == seen, f"VBAT was switched {said} by the timelines and {seen} by the registers")
         self._must(not self.wires.lines[bench.VBAT], "the supply is on after the run")
 
+    def _check_break(self, cases):
+        """Our TXD is held low by the UART itself whenever the module has no power, and only then."""
+        said = [
+            event["event"] == "transmit-restored"
+            for case in cases
+            for event in documents(self.run / case["case"] / "timeline.jsonl")
+            if event["event"] == "transmit-restored" or (event["event"] == "transmit-released" and event["by"] == "break")
+        ]
+        held = power = False
+        restored = 0
+        for pin, level, _ in self.wires.seen:
+            if pin == bench.VBAT:
+                self._must(held or not level, "the module was given power while our TXD was driven")
+                power = level
+            elif pin == bench.BREAK:
+                held = level
+                restored += power and not held  # Without power, it is the tty that was closed.
+        self._must(False in said, "no timeline says that our TXD was let go of")
+        self._must(restored >= said.count(True), f"TXD was taken back {said.count(True)} times by the timelines, and {restored} times by the UART")
+
     def _check_console(self, cases):
         """What the module said is what was received, byte for byte."""
         received = b"".join(
@@ -143,7 +164,7 @@ class Outcome:
             lines.append(self.guardian)
         lags = sorted(1000 * lag for lag in self.wires.lags) or [0]
         lines.append(
-            f"  {len(self.wires.seen)} edges on VBAT and PWRKEY, at the module after {lags[len(lags) // 2]:.1f} ms (median)"
+            f"  {len(self.wires.seen)} edges on VBAT, PWRKEY and the UART's break, at the module after {lags[len(lags) // 2]:.1f} ms (median)"
             f" to {lags[-1]:.1f} ms; {len(self.wires.from_module)} bytes from the module"
         )
         return "\n".join(lines)

@@ -2,7 +2,7 @@
 """Runs `hil run SCENARIO` on the emulated Pi, on a module outside of it, and checks what came of it.
 
 The module is `hil module` of this machine. Its VBAT and PWRKEY follow the Pi's registers, which
-`hil` inside writes by rppal; its console is the Pi's second UART; it downloads from the package server
+`hil` inside writes by rppal; its console is the Pi's PL011; it downloads from the package server
 inside. The evidence comes out over the Pi's network. Nothing of that may be missing.
 """
 
