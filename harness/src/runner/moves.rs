@@ -1,15 +1,17 @@
 //! What is done with a module again and again: switch it on, get it to answer, ask what it is,
 //! give it an honest package. Each move is a few acts and waits of a session.
 
+mod power;
+mod update;
+
 use std::time::Duration;
 
 use dfota::message::Message;
-use dfota::monitor::Phase;
-use dfota::timeline::{Event, Pin, Power, Purpose};
-use dfota::transcript::escape;
+use dfota::timeline::{Event, Power, Purpose};
 
+pub(super) use self::update::Honest;
 use super::session::{Awaited, Session, Stop};
-use crate::scenario::{self, Expectation, Number, Pattern};
+use crate::scenario::{self, Expectation, Pattern};
 
 /// A generic module is asked `AT` twice a second until it answers.
 const SYNC_EVERY: Duration = Duration::from_millis(500);
@@ -30,8 +32,6 @@ pub(super) const FORCED_UPDATE_WITHIN: Duration = Duration::from_secs(20 * 60);
 /// percentage to the next, also of bootloaders that begin at 20 % of an update of 20 minutes. One
 /// that has been silent for longer is dead.
 const SILENT_AT_MOST: Duration = Duration::from_secs(5 * 60);
-/// How often it is looked whether the module has started anew meanwhile.
-const BOOT_SHOWS_WITHIN: Duration = Duration::from_secs(10);
 /// How long a command other than `AT+QFOTADL` may take to answer: the longest that the AT manual
 /// gives one that is asked here (`AT+CFUN`). The next must not be sent into an answer that is still
 /// to come, or it is taken for its own.
@@ -41,8 +41,6 @@ const PROBE_WITHIN: Duration = Duration::from_secs(15);
 const MUTE_AT_MOST: u8 = 2;
 /// How long a module may look for a network after it has started.
 pub(super) const REGISTERED_WITHIN: Duration = Duration::from_secs(180);
-/// How long a whole download may take at the rate of deep coverage.
-pub(super) const DOWNLOAD_WITHIN: Duration = Duration::from_secs(30 * 60);
 
 /// What is asked before and after, and compared. `AT+CGSN=1` is the IMEI where plain `AT+CGSN`
 /// is the serial number; both are asked by their plain form, which every revision has.
@@ -55,15 +53,6 @@ const PROBES: [&str; 7] = [
     "AT+IPR?",
     "AT+CGDCONT?",
 ];
-
-/// What an honest update came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Honest {
-    /// `END,0`, or the reboot that autobaud keeps it back behind: the version decides.
-    Over,
-    /// It went wrong, and how.
-    Failed(String),
-}
 
 impl Session<'_> {
     /// A duration of module time, as long as it takes on this rig.
@@ -80,80 +69,6 @@ impl Session<'_> {
             1 => within,
             speed => (within / speed).max(DEADLINE_FLOOR.min(within)),
         }
-    }
-
-    /// VBAT, then PWRKEY, then our transmit line; where PWRKEY is tied, VBAT boots.
-    pub(super) fn power_on(&mut self) -> Result<(), Stop> {
-        self.supply_on()?;
-        self.pass(self.pace(self.rig.timing.vbat_stable))?;
-        if self.rig.pwrkey.is_some() {
-            self.pulse(Pin::Pwrkey, None)?;
-        } else {
-            self.pass(self.pace(self.rig.timing.rail_up))?;
-            self.take_transmit()?;
-        }
-        self.sense().map(drop)
-    }
-
-    /// VBAT alone: it boots nothing, unless PWRKEY is tied. That the module says nothing can only
-    /// be heard where our side listens, so the transmit line is taken back with VBAT.
-    pub(super) fn vbat_on(&mut self) -> Result<(), Stop> {
-        self.supply_on()?;
-        self.pass(self.pace(self.rig.timing.vbat_stable))?;
-        self.take_transmit()?;
-        self.sense().map(drop)
-    }
-
-    /// VBAT off for as long as the rig file says, at least.
-    pub(super) fn power_off(&mut self) -> Result<(), Stop> {
-        self.supply_off()?;
-        self.stay_off(None)
-    }
-
-    /// Waits with the power off, and for the rail to be down.
-    pub(super) fn stay_off(&mut self, off_for: Option<Duration>) -> Result<(), Stop> {
-        let least = self.rig.timing.off_for;
-        let time = off_for.map_or(least, |time| time.max(least));
-        self.stay_off_until(self.now() + self.pace(time))
-    }
-
-    /// Asserts a line, waits, releases it.
-    pub(super) fn pulse(&mut self, pin: Pin, width: Option<Duration>) -> Result<(), Stop> {
-        let asserted = self.set_pin(pin, true);
-        self.release_after(asserted, pin, width)
-    }
-
-    /// The rest of a pulse. Whatever ends it early, an interrupt, a line, a disk: a module is left
-    /// with its key pressed by nobody, and held in reset by nobody.
-    pub(super) fn release_after(
-        &mut self,
-        asserted: Result<(), Stop>,
-        pin: Pin,
-        width: Option<Duration>,
-    ) -> Result<(), Stop> {
-        let waited = asserted.and_then(|()| self.keep_asserted(pin, width));
-        let released = self.set_pin(pin, false);
-        waited.and(released)
-    }
-
-    /// Waits for as long as a pulse lasts. With PWRKEY the module's rail comes up, and with that
-    /// the time for our transmit line.
-    fn keep_asserted(&mut self, pin: Pin, width: Option<Duration>) -> Result<(), Stop> {
-        let width = width.unwrap_or(match pin {
-            Pin::ResetN => self.rig.timing.reset_pulse,
-            Pin::Pwrkey | Pin::ConsoleEnable => self.rig.timing.pwrkey_pulse,
-        });
-        let until = self.now() + self.pace(width);
-        if pin == Pin::Pwrkey && self.has_let_go() {
-            self.pass(self.pace(self.rig.timing.rail_up))?;
-            self.take_transmit()?;
-        }
-        self.pass(until.saturating_sub(self.now()))?;
-        if pin == Pin::Pwrkey {
-            // A line that takes the supply of a module, instead of its PWRKEY, shows now.
-            self.sense()?;
-        }
-        Ok(())
     }
 
     /// Asks `AT` until the module answers; that is also how it learns the rate. What a module
@@ -304,93 +219,6 @@ impl Session<'_> {
             self.pass(self.pace(Duration::from_secs(2)))?;
         }
     }
-
-    /// Waits for a message of a download. A module that starts anew has lost its download, so
-    /// after a boot no more is waited for than it takes to see that nothing else came.
-    fn await_unless_it_boots(
-        &mut self,
-        expectation: &Expectation,
-        within: Duration,
-    ) -> Result<Awaited, Stop> {
-        let boot = answer(vec![Pattern::Boot], "boot");
-        let until = self.now() + within;
-        let from = self.timeline().len();
-        loop {
-            let left = until.saturating_sub(self.now());
-            let turn = self.deadline(BOOT_SHOWS_WITHIN);
-            let awaited = self.await_message(expectation, left.min(turn), None)?;
-            if awaited != Awaited::Overdue || self.now() >= until {
-                return Ok(awaited);
-            }
-            let heard = self.timeline()[from..]
-                .iter()
-                .find_map(|entry| match &entry.event {
-                    Event::Received { line, message } if boot.met_by(message, None) => Some(line),
-                    _ => None,
-                });
-            if let Some(line) = heard {
-                return Ok(Awaited::RuledOut(escape(&line.bytes)));
-            }
-        }
-    }
-
-    /// One update from a module that is ready, with whatever the server offers at `url`.
-    pub(super) fn update_honestly(&mut self, url: &str) -> Result<Honest, Stop> {
-        self.forget_the_past();
-        self.send(format!("AT+QFOTADL=\"{url}\"\r").as_bytes(), Purpose::Step)?;
-        let steps = [
-            (answer(vec![Pattern::Ok], "OK"), PROBE_WITHIN),
-            (
-                answer(vec![Pattern::HttpEnd(exactly(0))], "FOTA HTTPEND 0"),
-                DOWNLOAD_WITHIN,
-            ),
-        ];
-        for (expectation, within) in steps {
-            let within = self.deadline(within);
-            match self.await_unless_it_boots(&expectation, within)? {
-                Awaited::Came => {}
-                Awaited::RuledOut(what) => {
-                    return Ok(Honest::Failed(format!(
-                        "wanted {}, got `{what}`",
-                        expectation.text
-                    )));
-                }
-                Awaited::Overdue => {
-                    return Ok(Honest::Failed(format!(
-                        "wanted {}, waited {within:?}",
-                        expectation.text
-                    )));
-                }
-            }
-        }
-        let within = self.deadline(FORCED_UPDATE_WITHIN);
-        let until = self.now() + within;
-        // On autobaud the END waits for a rate that it never sees, so the boot after the
-        // update is asked for its rate once it has been silent for a while.
-        let from = self.timeline().len();
-        loop {
-            let heard = self.bytes_heard();
-            let left = until.saturating_sub(self.now());
-            let patience = left.min(self.deadline(SILENT_AT_MOST));
-            let awaited = self.await_phase(patience, from, |phase| {
-                matches!(phase, Phase::Ended(_) | Phase::Restarting)
-            })?;
-            if awaited == Awaited::Came || self.bytes_heard() == heard || self.now() >= until {
-                break;
-            }
-        }
-        let left = until.saturating_sub(self.now());
-        let end = answer(vec![Pattern::End(Number::Any)], "FOTA END");
-        let patience = self.pace(Duration::from_secs(10)).max(DEADLINE_FLOOR);
-        if !matches!(self.monitor().phase(), Phase::Ended(_)) {
-            self.await_message(&end, left.min(patience), None)?;
-        }
-        if self.ready_unless_silent(FORCED_UPDATE_WITHIN)? == Awaited::Came {
-            Ok(Honest::Over)
-        } else {
-            Ok(Honest::Failed("the module does not answer".to_owned()))
-        }
-    }
 }
 
 fn is_registered(line: &str) -> bool {
@@ -398,10 +226,6 @@ fn is_registered(line: &str) -> bool {
         .strip_prefix("+CEREG:")
         .and_then(|fields| fields.split(',').nth(1));
     matches!(status.map(str::trim), Some("1" | "5"))
-}
-
-fn exactly(number: u32) -> Number {
-    Number::Within(number..=number)
 }
 
 fn answer(patterns: Vec<Pattern>, text: &str) -> Expectation {
