@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Gives the GPIO simulator the interrupts that tell of edges. User Mode Linux has 64 numbers for
- * interrupts, takes all of them at its start, and uses some twenty: the upper half is given back.
+ * interrupts, takes all of them at its start, and uses some twenty: the last are given back.
  */
 #include <linux/irq.h>
 #include <linux/module.h>
 
-#define GIVEN_BACK (NR_IRQS / 2)
+#define GIVEN_BACK 16
 
 static int __init give_back(void)
 {

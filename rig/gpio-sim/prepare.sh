@@ -55,7 +55,11 @@ else
     # No package lists on this machine (any more): what was made before will do.
     machine=$(compgen -G "$cache/uml-*-$how" | head -1) || true
 fi
-if [ -n "$machine" ] && [ -d "$machine" ]; then echo "$machine"; exit 0; fi
+if [ -n "$machine" ] && [ -d "$machine" ]; then
+    touch "$machine"
+    echo "$machine"
+    exit 0
+fi
 
 # `update` waits for no other, and `pi/prepare` may be at it.
 exec 8> "$cache/../hil-apt.lock"
@@ -124,8 +128,9 @@ for module in gpio-library gpio-interrupts gpio-simulator; do
     cp "modules/$module.ko" "made/$order-$module.ko"
     order=$((order + 1))
 done
-# Whole or not at all; and no more than one stays.
-rm -rf "$cache"/uml-* "$cache"/linux-*
+# Whole or not at all; and what nobody has used for a week goes.
 mv made "$machine"
+touch "$machine"
+find "$cache" -maxdepth 1 -name 'uml-*' -mtime +7 -exec rm -rf {} +
 say "$machine is ready after $((SECONDS - started)) s"
 echo "$machine"
