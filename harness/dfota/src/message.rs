@@ -174,7 +174,7 @@ mod tests {
     use rstest::rstest;
     use std::time::Duration;
 
-    fn line(bytes: &[u8]) -> Line {
+    pub(super) fn line(bytes: &[u8]) -> Line {
         Line {
             at: Duration::ZERO,
             bytes: bytes.to_vec(),
@@ -187,7 +187,7 @@ mod tests {
         understand(&line(text.as_bytes()), Some(&command))
     }
 
-    fn information(text: &str) -> Message {
+    pub(super) fn information(text: &str) -> Message {
         Message::Information(text.to_owned())
     }
 

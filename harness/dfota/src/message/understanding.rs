@@ -115,21 +115,9 @@ impl Understanding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::tests::{information, line};
     use crate::urc::Urc;
     use proptest::prelude::*;
-    use std::time::Duration;
-
-    fn line(bytes: &[u8]) -> Line {
-        Line {
-            at: Duration::ZERO,
-            bytes: bytes.to_vec(),
-            ending: Ending::Whole,
-        }
-    }
-
-    fn information(text: &str) -> Message {
-        Message::Information(text.to_owned())
-    }
 
     #[test]
     fn an_echo_is_known_after_its_command_was_answered() {
