@@ -22,7 +22,7 @@ use rig::Rig;
 use rig::config::RigFile;
 use rig::wire::timespec;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
 
 use self::message::{Charter, Message};
 pub use self::process::{ProcessError, run};
@@ -35,8 +35,8 @@ pub const BEAT: Duration = Duration::from_secs(1);
 pub const HUNG_AFTER: Duration = Duration::from_secs(30);
 /// How long a guardian may take to start, or to go.
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// What a guardian answers its charter with.
-const READY: &[u8] = b"ready";
+/// What a guardian answers, once to its charter and to whatever it is told.
+const HEARD: &[u8] = b"heard";
 
 /// Who guards a run on a real bench.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,10 @@ pub struct Guardian {
     socket: OwnedFd,
     child: Child,
     told: Instant,
+    /// Since when it has not answered what it was told.
+    unanswered_since: Option<Instant>,
+    /// How long it may be silent.
+    hung_after: Duration,
     gone: bool,
 }
 
@@ -81,12 +85,13 @@ pub enum GuardianError {
 }
 
 impl Guardian {
-    /// Starts one for `rig`, of which `file` is the rig file. What it does is said in `log`, and
-    /// in the rig's `state`.
+    /// Starts one for `rig`, of which `file` is the rig file, whose module stands as `standing` says.
+    /// What it does is said in `log`, and in the rig's `state`.
     pub fn start(
         guard: &Guard,
         rig: &Rig,
         file: &RigFile,
+        standing: Standing,
         log: &Path,
         state: &Path,
     ) -> Result<Self, GuardianError> {
@@ -111,10 +116,12 @@ impl Guardian {
             })
             .spawn()
             .map_err(start)?;
-        let guardian = Self {
+        let mut guardian = Self {
             socket,
             child,
             told: Instant::now(),
+            unanswered_since: None,
+            hung_after: guard.hung_after,
             gone: false,
         };
         let charter = Message::Charter(Charter {
@@ -122,13 +129,18 @@ impl Guardian {
             rig_path: file.source.path.clone(),
             rig: file.source.text.to_string(),
             shared: shared.iter().map(|one| one.name.clone()).collect(),
+            standing,
             log: std::path::absolute(log).map_err(start)?,
             state: std::path::absolute(state).map_err(start)?,
             hung_after_ms: u64::try_from(guard.hung_after.as_millis()).unwrap_or(u64::MAX),
             hold_max_ms: u64::try_from(guard.hold_max.as_millis()).unwrap_or(u64::MAX),
         });
-        message::send(&guardian.socket, &charter, &shared).map_err(start)?;
-        guardian.await_ready()?;
+        let began = message::send(&guardian.socket, &charter, &shared).map_err(start);
+        // One that comes to itself too late must not act on a rig that is not ours any more.
+        if let Err(error) = began.and_then(|()| guardian.await_ready()) {
+            guardian.end();
+            return Err(error);
+        }
         Ok(guardian)
     }
 
@@ -143,10 +155,20 @@ impl Guardian {
                 Err(e) => return Err(GuardianError::Start(e.into())),
             }
         }
-        let mut answer = [0; READY.len()];
-        match rustix::net::recv(&self.socket, &mut answer, rustix::net::RecvFlags::DONTWAIT) {
-            Ok(_) if answer == *READY => Ok(()),
-            _ => Err(GuardianError::Mute),
+        match self.take_answer() {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(GuardianError::Mute),
+        }
+    }
+
+    /// Whether it has answered something.
+    fn take_answer(&self) -> io::Result<bool> {
+        let mut answer = [0; HEARD.len()];
+        match recv(&self.socket, &mut answer, RecvFlags::DONTWAIT) {
+            Ok(_) if answer == *HEARD => Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            Err(e) => Err(e.into()),
+            Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 
@@ -155,14 +177,30 @@ impl Guardian {
     pub fn tell(&mut self, standing: &Standing) {
         let message = Message::Standing(standing.clone());
         match message::send(&self.socket, &message, &[]) {
-            Ok(()) => self.told = Instant::now(),
+            Ok(()) => {
+                self.told = Instant::now();
+                self.unanswered_since.get_or_insert(self.told);
+            }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => self.gone = true,
         }
     }
 
-    /// Says that the runner lives, if it has not said so for a while.
+    /// Says that the runner lives, if it has not said so for a while; and looks whether the guardian
+    /// does. One that does not answer is as good as gone.
     pub fn beat(&mut self, standing: &Standing) {
+        loop {
+            match self.take_answer() {
+                Ok(true) => self.unanswered_since = None,
+                Ok(false) => break,
+                Err(_) => {
+                    self.gone = true;
+                    break;
+                }
+            }
+        }
+        let silent = self.unanswered_since.map(|since| since.elapsed());
+        self.gone |= silent.is_some_and(|silent| silent >= self.hung_after);
         if self.told.elapsed() >= BEAT {
             self.tell(standing);
         }
@@ -184,5 +222,12 @@ impl Guardian {
                 Ok(Some(_)) | Err(_) => return,
             }
         }
+        self.end();
+    }
+
+    /// Ends it, where it does not come to its own end and has nothing to guard.
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

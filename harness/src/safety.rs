@@ -106,6 +106,17 @@ impl Default for Standing {
 }
 
 impl Standing {
+    /// A module that an earlier run left with its power on, and of which nobody knows how far it is.
+    #[must_use]
+    pub fn left_powered() -> Self {
+        let phase = Phase::Updating { percent: None };
+        Self {
+            phase: phase.word().to_owned(),
+            flash: phase.into(),
+            supply: Supply::On,
+        }
+    }
+
     /// What is owed to it.
     #[must_use]
     pub fn duty(&self) -> Duty {

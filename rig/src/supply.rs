@@ -3,8 +3,9 @@
 //! A module whose supply comes back too soon was never without power: its capacitors held. So a
 //! real supply does not go on before it has been off for the bench's least time, whoever switched
 //! it off: this run, an earlier one, or a process that was killed. What outlives a process is a
-//! file in the state folder: the moment of the last cut, or that the supply was switched on. The
-//! latter tells the next process that nobody knows since when it is off, if it is.
+//! file in the state folder: the moment of the last cut. It goes when the supply is switched on, which
+//! a full disk does not prevent; where there is none, nobody knows whether the supply is off, unless
+//! its line can be read, nor since when.
 //!
 //! Moments are those of the kernel's clock that counts from the host's start and through its
 //! sleep, kept with the id of that start. It never jumps; the time of day does, on a Raspberry Pi
@@ -26,9 +27,22 @@ pub struct Supply {
     line: Line,
     /// The least time without power.
     least: Duration,
-    /// Since when it is off, by [`since_start`]; `None`: it is on.
-    off_since: Option<Duration>,
+    known: Known,
     record: Option<Record>,
+}
+
+/// What is known of it. Moments are by [`since_start`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    On,
+    Off {
+        since: Duration,
+    },
+    /// Its line cannot be read, and nobody has left a word; if it is off, then at least since we took
+    /// it.
+    Nothing {
+        taken: Duration,
+    },
 }
 
 impl Supply {
@@ -38,7 +52,9 @@ impl Supply {
         Self {
             line,
             least: Duration::ZERO,
-            off_since: Some(since_start()),
+            known: Known::Off {
+                since: since_start(),
+            },
             record: None,
         }
     }
@@ -51,15 +67,21 @@ impl Supply {
             path,
             start: start_of_host(),
         };
-        // A line that cannot be read, yet or ever, is not known to be on.
-        let off_since = match line.read() {
-            Ok(Some(true)) => None,
-            Ok(Some(false) | None) | Err(_) => Some(record.off_since().unwrap_or_else(since_start)),
+        let left = record.off_since();
+        let known = match (line.read(), left) {
+            (Ok(Some(true)), _) => Known::On,
+            (_, Some(since)) => Known::Off { since },
+            (Ok(Some(false)), None) => Known::Off {
+                since: since_start(),
+            },
+            (Ok(None) | Err(_), None) => Known::Nothing {
+                taken: since_start(),
+            },
         };
         Self {
             line,
             least,
-            off_since,
+            known,
             record: Some(record),
         }
     }
@@ -70,30 +92,32 @@ impl Supply {
         &self.line
     }
 
-    /// Whether it was switched off last, or was found so.
+    /// Whether it is off, as far as anybody can say.
     #[must_use]
     pub fn is_off(&self) -> bool {
-        self.off_since.is_some()
+        matches!(self.known, Known::Off { .. })
     }
 
     /// How long it must stay off yet.
     #[must_use]
     pub fn off_left(&self) -> Duration {
-        self.off_since.map_or(Duration::ZERO, |since| {
-            self.least
-                .saturating_sub(since_start().saturating_sub(since))
-        })
+        match self.known {
+            Known::On => Duration::ZERO,
+            Known::Off { since } | Known::Nothing { taken: since } => self
+                .least
+                .saturating_sub(since_start().saturating_sub(since)),
+        }
     }
 
     /// Switches it on. Whoever has not waited for [`Self::off_left`] waits here.
     pub fn assert(&mut self) -> Result<(), LineError> {
-        if self.off_since.is_some() {
+        if self.known != Known::On {
             std::thread::sleep(self.off_left());
             // Before it is on: a process that is killed in between must not leave a time off.
             self.keep(None)?;
         }
         self.line.assert()?;
-        self.off_since = None;
+        self.known = Known::On;
         Ok(())
     }
 
@@ -101,15 +125,18 @@ impl Supply {
     /// is to follow.
     pub fn cut(&mut self) -> Result<(), LineError> {
         self.line.release()?;
-        self.off_since.get_or_insert_with(since_start);
+        if !self.is_off() {
+            let since = since_start();
+            self.known = Known::Off { since };
+        }
         Ok(())
     }
 
     /// Keeps the moment of the cut for later processes.
     pub fn remember(&mut self) -> Result<(), LineError> {
-        match self.off_since {
-            Some(since) => self.keep(Some(since)),
-            None => Ok(()),
+        match self.known {
+            Known::Off { since } => self.keep(Some(since)),
+            Known::On | Known::Nothing { .. } => Ok(()),
         }
     }
 
@@ -166,11 +193,13 @@ impl Record {
     }
 
     fn keep(&self, off_since: Option<Duration>) -> io::Result<()> {
-        let text = match off_since {
-            Some(since) => format!("off {} {}\n", self.start, since.as_micros()),
-            None => "on\n".to_owned(),
-        };
-        durable::write(&self.path, text.as_bytes())
+        match off_since {
+            Some(since) => {
+                let text = format!("off {} {}\n", self.start, since.as_micros());
+                durable::write(&self.path, text.as_bytes())
+            }
+            None => durable::remove(&self.path),
+        }
     }
 }
 
@@ -240,18 +269,34 @@ mod tests {
         let bench = Bench::new("1");
         let mut supply = bench.supply(LEAST);
         supply.release().unwrap();
-        let since = supply.off_since;
+        let since = supply.known;
         supply.release().unwrap();
-        assert_eq!(supply.off_since, since);
+        assert_eq!(supply.known, since);
     }
 
     /// The process before was killed with the power on: nobody knows when its line fell.
     #[test]
     fn a_supply_that_was_left_on_is_off_since_now() {
-        let bench = Bench::new("0");
-        std::fs::write(bench.record(), "on\n").unwrap();
+        let bench = Bench::new("1");
+        bench.supply(Duration::ZERO).release().unwrap();
+        bench.supply(Duration::ZERO).assert().unwrap();
+        std::fs::write(bench.dir.path().join("vbat"), "0").unwrap();
         let left = bench.supply(LEAST).off_left();
         assert!(left > LEAST / 2, "{left:?}");
+    }
+
+    /// Of a line that cannot be read only the record tells.
+    #[test]
+    fn whether_a_line_that_cannot_be_read_is_off_stands_in_the_record() {
+        let bench = Bench::new("neither");
+        assert!(!bench.supply(LEAST).is_off());
+        bench.supply(Duration::ZERO).release().unwrap();
+        std::fs::write(bench.dir.path().join("vbat"), "neither").unwrap();
+        assert!(bench.supply(LEAST).is_off());
+        bench.supply(Duration::ZERO).assert().unwrap();
+        std::fs::write(bench.dir.path().join("vbat"), "neither").unwrap();
+        assert!(!bench.supply(LEAST).is_off());
+        assert!(bench.supply(LEAST).off_left() > LEAST / 2);
     }
 
     #[test]
@@ -261,12 +306,16 @@ mod tests {
     }
 
     #[test]
-    fn it_is_on_record_as_on_before_it_is_on() {
-        let bench = Bench::new("0");
+    fn its_time_off_is_forgotten_before_it_is_on() {
+        let bench = Bench::new("1");
+        bench.supply(LEAST).release().unwrap();
+        assert!(bench.record().exists());
         let mut supply = bench.supply(Duration::ZERO);
-        supply.assert().unwrap();
-        assert_eq!(std::fs::read_to_string(bench.record()).unwrap(), "on\n");
-        assert_eq!(supply.off_left(), Duration::ZERO);
+        // A line that cannot be driven: what was forgotten is forgotten by then.
+        std::fs::remove_file(bench.dir.path().join("vbat")).unwrap();
+        std::fs::create_dir(bench.dir.path().join("vbat")).unwrap();
+        supply.assert().unwrap_err();
+        assert!(!bench.record().exists());
     }
 
     /// The host has started anew: whatever its clock said then, the supply is off since the start.

@@ -43,6 +43,8 @@ pub(super) struct Charter {
     pub rig: String,
     /// What each descriptor beside this message keeps.
     pub shared: Vec<String>,
+    /// Where the module stands to begin with.
+    pub standing: Standing,
     /// Where the guardian says what it did.
     pub log: PathBuf,
     /// The rig's state, for the next run.

@@ -8,12 +8,13 @@ use rig::config::{Bench, RigFile};
 use rig::custody::Shared;
 use rig::wire::timespec;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::SendFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::care::{self, Ward};
 use super::log::{Event, Log};
 use super::message::{self, Charter, Message};
-use super::{READY, START_LIMIT};
+use super::{HEARD, START_LIMIT};
 use crate::contamination::StateFile;
 use crate::interrupt::Interrupt;
 use crate::safety::{HOLD_MAX, Standing, Supply};
@@ -62,10 +63,10 @@ pub fn run() -> Result<(), ProcessError> {
         runner: runner(charter.runner),
         charter: &charter,
         log: &mut log,
-        standing: Standing::default(),
+        standing: charter.standing.clone(),
         off_since: None,
     };
-    rustix::net::send(socket, READY, rustix::net::SendFlags::NOSIGNAL)
+    rustix::net::send(socket, HEARD, SendFlags::NOSIGNAL)
         .map_err(|e| ProcessError::NoRunner(e.into()))?;
     let Some(why) = watch.until_needed() else {
         log.add(&Event::Dismissed);
@@ -157,7 +158,10 @@ impl Watchman<'_> {
                 Err(_) => return Some("is gone"),
             }
             match message::receive(self.socket) {
-                Ok(Some((Message::Standing(standing), _))) => self.told(standing),
+                Ok(Some((Message::Standing(standing), _))) => {
+                    self.told(standing);
+                    self.answer();
+                }
                 Ok(Some((Message::Goodbye, _))) => return None,
                 Ok(Some((Message::Charter(_), _))) => {}
                 Ok(None) => return Some("is gone"),
@@ -179,6 +183,12 @@ impl Watchman<'_> {
         }
         self.standing = standing.clone();
         self.log.add(&Event::Told { standing });
+    }
+
+    /// Says that this process lives, too. A runner that does not listen is no concern of it.
+    fn answer(&self) {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let _ = rustix::net::send(self.socket, HEARD, flags);
     }
 
     /// Ends a runner that hangs, and returns when it holds nothing any more, or soon after.

@@ -15,7 +15,7 @@ use crate::evidence::RunFolder;
 use crate::guardian::Guardian;
 use crate::interrupt::{Interrupt, Urgency};
 use crate::report::Finished;
-use crate::safety::{END_WITHIN, HOLD_MAX};
+use crate::safety::{END_WITHIN, HOLD_MAX, Standing};
 use crate::scenario::Case;
 use crate::systemd;
 
@@ -40,7 +40,13 @@ impl Run {
         let (rig, left) = self.take(bench, &state, interrupt, observer)?;
         // Before anything is powered that could have to be cared for.
         let log = folder.path().join("guardian.jsonl");
-        let guardian = Guardian::start(&self.guard, &rig, &self.rig, &log, state.path())?;
+        let standing = match left {
+            Some(_) if !rig.supply.is_off() => Standing::left_powered(),
+            // What is off can stay so until somebody recovers it.
+            Some(_) | None => Standing::default(),
+        };
+        let (guard, file) = (&self.guard, &self.rig);
+        let guardian = Guardian::start(guard, &rig, file, standing, &log, state.path())?;
         let mut table = Table::set(self, rig, interrupt)?;
         table.guardian = Some(guardian);
         table.state = Some(state.clone());

@@ -35,6 +35,7 @@ use crate::guardian::{Guard, Guardian};
 use crate::interrupt::{Interrupt, Urgency};
 use crate::package_server::{Reports, ServerError};
 use crate::report::chain;
+use crate::safety::Standing;
 
 /// A virtual module lives at most so many times faster while it is examined: what is measured
 /// are milliseconds of a bench, and ours are too coarse for more.
@@ -161,7 +162,14 @@ fn powered(
             let log = folder.path().join(FOLDER).join("guardian.jsonl");
             let state = StateFile::of(&bench.console);
             let guard = Guard::default();
-            Some(Guardian::start(&guard, rig, file, &log, state.path())?)
+            Some(Guardian::start(
+                &guard,
+                rig,
+                file,
+                Standing::default(),
+                &log,
+                state.path(),
+            )?)
         }
     };
     let mut session = Session::new(rig, &inbox, interrupt, logs, monitor, &mut nobody);

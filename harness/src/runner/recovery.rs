@@ -133,8 +133,9 @@ fn recover(
     let lost = |reason: String| Ok(Recovery::Lost { reason });
     session.happened(Event::Stage(Stage::Prepare))?;
     session.assume_updating(true);
-    if session.rig.supply.read()? == Some(true) {
-        // Nobody took its power, and it may be at its flash: it is listened to first.
+    if !session.rig.supply.is_off() {
+        // Nobody is known to have taken its power, and it may be at its flash: it is listened to
+        // first.
         session.supply_on()?;
         session.is_on();
         session.rig.take_transmit()?;

@@ -338,8 +338,9 @@ fn who_comes_while_the_guardian_holds_the_power_waits_for_it() {
     let refused = Running::start(&mut told).finish();
     assert_eq!(refused.code, Some(105), "{refused}");
     assert!(refused.stderr.contains(&who), "{refused}");
-    let impatient = bench.start("impatient", &["update"]);
+    let mut impatient = bench.start("impatient", &["update"]);
     let patient = bench.start("patient", &["update"]);
+    impatient.wait_until_it_listens();
     std::thread::sleep(Duration::from_millis(300));
     impatient.interrupt();
     let impatient = impatient.finish();

@@ -21,6 +21,7 @@ mod doctor;
 mod ending;
 mod foreign;
 mod gpio_sim;
+mod guarded;
 mod guardian;
 mod holding;
 mod judge;

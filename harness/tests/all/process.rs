@@ -99,6 +99,17 @@ impl Running {
         self.child.id()
     }
 
+    /// Waits until a signal does not simply end it: until then it has touched nothing.
+    pub(crate) fn wait_until_it_listens(&mut self) {
+        let status = format!("/proc/{}/status", self.id());
+        self.wait_until("it listens to signals", || {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            caught.is_some_and(|mask| mask & (1 << 1) != 0) // SIGINT
+        });
+    }
+
     /// What Ctrl-C sends.
     pub(crate) fn interrupt(&self) {
         let id = i32::try_from(self.id()).ok();

@@ -35,7 +35,9 @@ pub(in crate::runner) enum Stop {
     #[error("{0}")]
     Refused(String),
     /// Nobody would act for this process any more, so it ends while it can.
-    #[error("the guardian of this run is gone: see `guardian.jsonl`, and who ended it")]
+    #[error(
+        "the guardian of this run is gone, or does not answer: see `guardian.jsonl`, and who ended it"
+    )]
     Unguarded,
     /// What the rig remembers cannot be written.
     #[error(transparent)]
