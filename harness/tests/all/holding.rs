@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
+use crate::guardian::{MOMENTS, await_moment};
 use crate::own_module::Bench;
 use crate::process::{Done, Running, ignoring};
 use crate::relay::Relay;
@@ -18,16 +19,31 @@ const END: &str = "\"END\",0";
 
 /// A run in the middle of an update, on a console that can be pulled.
 fn updating(bench: &Bench, options: &[&str]) -> (Running, Relay) {
+    let (mut run, relay) = start(bench, "update", options);
+    run.wait_until(AT_WORK, || relay.has_heard(AT_WORK));
+    (run, relay)
+}
+
+/// A run that can have its disk filled, on a console that can be pulled.
+fn start(bench: &Bench, case: &str, options: &[&str]) -> (Running, Relay) {
     let relay = Relay::put_before(&bench.path().join("console"));
-    let mut command = bench.command(&["run", "update", "--no-snapshots"]);
+    let mut command = bench.command(&["run", case, "--no-snapshots"]);
     command
         .args(options)
         .arg("--evidence")
         .arg(bench.path().join("run"));
     // A file that may not grow is then an error, as a full disk is, and no signal.
-    let mut run = Running::start(&mut ignoring("XFSZ", &command));
-    run.wait_until(AT_WORK, || relay.has_heard(AT_WORK));
-    (run, relay)
+    (Running::start(&mut ignoring("XFSZ", &command)), relay)
+}
+
+/// The lines are files of one byte, and stay writable: they are no disk.
+fn fill_the_disk(run: &Running) {
+    let id = Pid::from_raw(i32::try_from(run.id()).unwrap());
+    let full = Rlimit {
+        current: Some(1),
+        maximum: Some(1),
+    };
+    prlimit(id, Resource::Fsize, full).unwrap();
 }
 
 /// Waits until the power is gone, by when the module must have come to its end.
@@ -60,13 +76,24 @@ fn broke(bench: &Bench, done: &Done, why: &str) {
 fn with_a_full_disk_the_power_is_held_until_the_update_ends() {
     let bench = Bench::set(20);
     let (run, relay) = updating(&bench, &[]);
-    let id = Pid::from_raw(i32::try_from(run.id()).unwrap());
-    // The lines are files of one byte, and stay writable: they are no disk.
-    let full = Rlimit {
-        current: Some(1),
-        maximum: Some(1),
-    };
-    prlimit(id, Resource::Fsize, full).unwrap();
+    fill_the_disk(&run);
+    held_to_the_end(&bench, &relay);
+    let done = run.finish();
+    broke(&bench, &done, "cannot write evidence to");
+    drop(relay);
+}
+
+#[test]
+fn with_a_full_disk_a_module_that_was_cut_is_switched_on_again_and_seen_through() {
+    let bench = Bench::set(20);
+    let (mut run, relay) = start(&bench, "power-cut@37", &[]);
+    await_moment(&bench, &mut run, "run", &MOMENTS[6]);
+    fill_the_disk(&run);
+    let until = Instant::now() + LIMIT;
+    while !bench.is_powered() {
+        assert!(Instant::now() < until, "its power never comes back");
+        std::thread::sleep(LOOK_EVERY);
+    }
     held_to_the_end(&bench, &relay);
     let done = run.finish();
     broke(&bench, &done, "cannot write evidence to");
