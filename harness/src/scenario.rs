@@ -125,6 +125,9 @@ pub struct Needs {
     pub cut_while_updating: bool,
     /// A virtual module: it is asked to misbehave, or prepared as no bench can.
     pub virtual_module: bool,
+    /// A console at 115,200 Bd: what the bootloader says is awaited, and it has no other rate,
+    /// whatever `AT+IPR` says (domain §3.2).
+    pub bootloader: bool,
     /// What only the system can do to a network.
     pub network: NetworkNeeds,
 }
@@ -147,6 +150,7 @@ impl Case {
                 // From START on the module may be at its flash at any moment (domain §1.4).
                 Statement::Expect(expectation) => {
                     update_under_way |= expectation.shows_an_update_under_way();
+                    needs.bootloader |= expectation.is_said_by_the_bootloader();
                 }
                 Statement::Pulse { pin, .. } => {
                     needs.pwrkey |= *pin == Pin::Pwrkey;

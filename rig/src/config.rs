@@ -44,6 +44,9 @@ pub const RATES: [u32; 13] = [
     110, 300, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115_200, 230_400, 460_800, 921_600,
 ];
 
+/// The rate at which the bootloader speaks, whatever `AT+IPR` says, in baud (domain §3.2).
+pub const BOOTLOADER_RATE: u32 = 115_200;
+
 /// The rate at which we talk to a module that learns its rate from us: the fastest of the
 /// three that it can detect (AT manual), and the one its bootloader prints at.
 pub const AUTOBAUD_RATE: u32 = 115_200;
@@ -107,6 +110,17 @@ impl Baud {
             Baud::Auto => AUTOBAUD_RATE,
             Baud::Fixed(rate) => rate,
         }
+    }
+
+    /// What is lost at this rate, if anything is.
+    #[must_use]
+    pub fn advice(self) -> Option<String> {
+        let rate = self.rate();
+        (rate != BOOTLOADER_RATE).then(|| {
+            format!(
+                "at {rate} baud what the module says at its start and while it updates is not understood: its bootloader speaks at {BOOTLOADER_RATE} baud, whatever `AT+IPR` says, so fix it to that"
+            )
+        })
     }
 }
 
@@ -357,7 +371,7 @@ impl RigFile {
             Bench::Virtual(_) => None,
             Bench::Real(bench) => crate::console::advice(&bench.console),
         };
-        console.into_iter().collect()
+        console.into_iter().chain(self.baud.advice()).collect()
     }
 
     /// Whether a virtual module is on this bench.

@@ -73,6 +73,7 @@ fn needs(needs: Needs, cases: usize) -> String {
         (needs.pwrkey, "PWRKEY"),
         (needs.reset, "RESET_N"),
         (needs.cut_while_updating, "leave to cut while updating"),
+        (needs.bootloader, "a console at 115200 baud"),
         (needs.virtual_module, "the virtual module"),
         (needs.network.firewall, "nftables"),
         (needs.network.netem, "netem"),

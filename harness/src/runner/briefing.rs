@@ -3,7 +3,7 @@
 
 use dfota::brief::{Brief, Console, EndState, Fitness, PackageFacts};
 use rig::Rig;
-use rig::config::{Baud, Bench, Model, RigFile};
+use rig::config::{BOOTLOADER_RATE, Baud, Bench, Model, RigFile};
 use rig::virtual_module::{Defect, Rate, Settings};
 
 use super::Run;
@@ -31,6 +31,16 @@ impl Run {
                 "the rig file does not say `may_cut_while_updating = true`: a module can be lost by that"
                     .to_owned(),
             );
+        }
+        let rate = match case.scenario.console {
+            // One that learns the rate learns that of the rig.
+            ConsoleSetting::Fixed | ConsoleSetting::Auto => self.rig.baud.rate(),
+            ConsoleSetting::Rate(rate) => rate,
+        };
+        if needs.bootloader && rate != BOOTLOADER_RATE {
+            return Some(format!(
+                "UPDATING is said at {BOOTLOADER_RATE} baud, whatever `AT+IPR` says, and the console is at {rate}"
+            ));
         }
         crate::package_server::why_not(needs.network)
     }

@@ -205,6 +205,16 @@ impl Expectation {
         }
     }
 
+    /// Whether nothing but what the bootloader says meets this.
+    pub(super) fn is_said_by_the_bootloader(&self) -> bool {
+        match &self.awaited {
+            Awaited::Ready | Awaited::Phase(_) => false,
+            Awaited::Message(patterns) => patterns
+                .iter()
+                .all(|pattern| matches!(pattern, Pattern::Updating(_))),
+        }
+    }
+
     /// Whether the flash may be at work once this has been met.
     pub(super) fn shows_an_update_under_way(&self) -> bool {
         match &self.awaited {

@@ -230,7 +230,7 @@ fn the_list_says_what_a_scenario_needs() {
     assert_eq!(done.code, Some(0), "{done}");
     assert_eq!(
         done.stdout,
-        "power-cut\n    Power is cut while the module writes its flash; the next start finishes the update\n    guide 3.1 note 1; 3 cases; needs a package server, leave to cut while updating\n"
+        "power-cut\n    Power is cut while the module writes its flash; the next start finishes the update\n    guide 3.1 note 1; 3 cases; needs a package server, leave to cut while updating, a console at 115200 baud\n"
     );
 }
 

@@ -143,6 +143,23 @@ fn three_ways_to_interrupt_a_module_are_never_exchanged() {
     }
 }
 
+/// The bootloader has one rate: at another nobody hears UPDATING, which is no fault of the module's.
+#[test]
+fn a_console_that_cannot_hear_the_bootloader_accuses_no_module() {
+    let whole = bench_without(&[]);
+    let slow = whole.replace("baud = 115200", "baud = 9600");
+    assert_ne!(whole, slow);
+    let (code, run) = run_on(&slow, "power-cut@37", None);
+    let case = &run["cases"][0];
+    assert_eq!(case["verdict"], "skipped", "{run:#}");
+    let why = case["reason"].as_str().unwrap();
+    assert!(
+        why.contains("at 115200 baud") && why.contains("at 9600"),
+        "{why}"
+    );
+    assert_eq!(code, Some(106), "{run:#}");
+}
+
 #[test]
 fn where_pwrkey_is_tied_vbat_boots_after_a_cut() {
     let (code, run) = run("power-cut@37", &["pwrkey"], None);

@@ -45,6 +45,9 @@ impl Examiner<'_, '_> {
             Baud::Fixed(rate) => (kept == rate, rate),
         };
         if agrees {
+            if let Some(advice) = declared.advice() {
+                look.saw.push_str(&format!("; {advice}"));
+            }
             return Ok(passed(look));
         }
         let says = match kept {
