@@ -15,6 +15,7 @@ use std::time::Duration;
 use serialport::{ClearBuffer, SerialPort as _, TTYPort};
 
 pub use self::name::advice;
+use crate::virtual_module::{Lines as VirtualLines, VirtualModule};
 use crate::wire::Wire;
 pub use crate::wire::Woken;
 
@@ -32,6 +33,8 @@ pub struct Console {
     baud: u32,
     /// Whether our line is held low by a break.
     low: bool,
+    /// The virtual module at the other end, if it is one of this process.
+    module: Option<VirtualLines>,
 }
 
 impl Console {
@@ -72,8 +75,16 @@ impl Console {
             port,
             baud,
             low: false,
+            module: None,
         };
         console.clear()?;
+        Ok(console)
+    }
+
+    /// Opens a virtual module's tty; the module is told when bytes were sent to it.
+    pub(crate) fn open_virtual(module: &VirtualModule, baud: u32) -> Result<Self, ConsoleError> {
+        let mut console = Self::open(module.console_path(), baud)?;
+        console.module = Some(module.lines());
         Ok(console)
     }
 
@@ -147,7 +158,11 @@ impl Console {
 
     /// Writes all of `bytes`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), ConsoleError> {
-        self.wire.write(bytes)
+        self.wire.write(bytes)?;
+        if let Some(module) = &self.module {
+            module.sent();
+        }
+        Ok(())
     }
 
     /// Another handle to the same open tty, for whoever may have to end a run in our stead.

@@ -22,7 +22,7 @@ pub mod written;
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::config::{Bench, Gates, OutputLine, PulsedLine, RealBench, RigFile, VirtualBench};
 use self::console::{Console, ConsoleError};
@@ -123,6 +123,16 @@ impl Rig {
         self.module.as_ref().is_none_or(VirtualModule::is_alive)
     }
 
+    /// Whether what is behind the rig has lived up to a moment, and has said all that it had to say
+    /// by then. Hardware has; a virtual module's thread may have been kept from it by a busy
+    /// machine, and that is not the module's silence. It goes on by itself: ask again.
+    #[must_use]
+    pub fn is_up_to(&self, moment: Instant) -> bool {
+        self.module
+            .as_ref()
+            .is_none_or(|module| module.lines().is_up_to(moment))
+    }
+
     fn open_virtual(
         file: &RigFile,
         bench: &VirtualBench,
@@ -142,7 +152,7 @@ impl Rig {
             line.release()?; // as a line on a bench is where nobody drives it
         }
         Ok(Self {
-            console: Console::open(module.console_path(), file.baud.rate())?,
+            console: Console::open_virtual(&module, file.baud.rate())?,
             baud: file.baud.rate(),
             supply: Supply::without_record(line("supply", VirtualLine::Supply)),
             pwrkey: bench.pwrkey.map(|_| line("pwrkey", VirtualLine::Pwrkey)),

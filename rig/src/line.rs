@@ -369,6 +369,9 @@ impl Driver for VirtualDriver {
     }
 
     fn read(&mut self) -> Result<Option<bool>, LineErrorKind> {
+        if self.which == VirtualLine::PowerGood {
+            self.module.catch_up();
+        }
         Ok(Some(match self.which {
             VirtualLine::Supply => self.module.vbat(),
             VirtualLine::Pwrkey => self.module.pwrkey(),
@@ -379,7 +382,10 @@ impl Driver for VirtualDriver {
     }
 
     fn edges(&mut self) -> Result<Option<Vec<Edge>>, LineErrorKind> {
-        let is_rail = self.which == VirtualLine::PowerGood;
-        Ok(is_rail.then(|| self.rail.edges()))
+        if self.which != VirtualLine::PowerGood {
+            return Ok(None);
+        }
+        self.module.catch_up();
+        Ok(Some(self.rail.edges()))
     }
 }

@@ -168,7 +168,7 @@ fn aftercare(session: &mut Session<'_>) -> Result<Option<String>, Stop> {
     // What comes late, a second `END` or a restart, must not be lost with the power. An update
     // that the steps gave up gets no more time: nothing is served any more.
     if matches!(session.monitor().phase(), Phase::Idle | Phase::Ended(_)) {
-        session.pass(session.pace(AFTERWARDS))?;
+        session.hear_out(session.pace(AFTERWARDS))?;
     }
     session.power_off()?;
     session.power_on()?;

@@ -132,7 +132,7 @@ impl Session<'_> {
         let until = self.now() + quiet * 20;
         loop {
             let entries = self.timeline().len();
-            self.pass(quiet)?;
+            self.hear_out(quiet)?;
             if self.timeline().len() == entries || self.now() >= until {
                 return Ok(());
             }

@@ -160,7 +160,7 @@ fn recover(
             "the module with the IMEI {left} was left half-updated, and the one here is {found}: put that one back"
         ));
     }
-    session.pass(session.pace(LATE_END))?;
+    session.hear_out(session.pace(LATE_END))?;
     session.assume_updating(false);
     let Some(mut version) = session.probe()? else {
         return lost("the module answers, and tells no version".to_owned());

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// No run of these tests takes longer, on whatever machine: what does is a hang.
-const RUN_LIMIT: Duration = Duration::from_secs(120);
+const RUN_LIMIT: Duration = Duration::from_secs(300);
 /// How often is looked whether a process has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 

@@ -122,7 +122,7 @@ impl Steps {
             Statement::Wait(time) => session.pass(session.pace(*time))?,
             Statement::Silence(time) => {
                 let from = session.timeline().len();
-                session.pass(session.pace(*time))?;
+                session.hear_out(session.pace(*time))?;
                 let heard = session.timeline()[from..]
                     .iter()
                     .any(|entry| matches!(entry.event, Event::Received { .. }));

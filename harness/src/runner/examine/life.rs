@@ -200,7 +200,7 @@ impl Examiner<'_, '_> {
 
     /// What is still on its way when the power goes is not life.
     pub(super) fn settle(&mut self) -> Result<(), Stop> {
-        self.session.pass(SETTLE)
+        self.session.hear_out(SETTLE)
     }
 
     /// The rail, where it is sensed.

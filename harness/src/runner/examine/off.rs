@@ -179,7 +179,7 @@ impl Examiner<'_, '_> {
         }
         self.settle()?;
         let mark = self.mark();
-        self.session.pass(ours)?;
+        self.session.hear_out(ours)?;
         let rail = self.rail()?;
         self.session.take_transmit()?;
         let within = self.dead_for();

@@ -83,11 +83,10 @@ impl Session<'_> {
             self.folder.wire(*at, What::Event(event.clone()))?;
         }
         let quiet = acted + IN_FLIGHT;
-        loop {
-            let left = quiet.saturating_sub(self.now());
-            if left.is_zero() {
-                break;
-            }
+        let mut over = false;
+        while !over {
+            let left = self.left(quiet);
+            over = left.is_zero();
             let woken = self.rig.console.wait(self.inbox.waker().as_fd(), left)?;
             if woken.other {
                 self.take_reports()?;

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::clock::Clock;
 use super::flash_file::FlashFile;
-use super::lines::{Line, Lines};
+use super::lines::{Line, Lines, What};
 use super::wake::wait_for;
 use crate::virtual_module::Settings;
 use crate::virtual_module::board::Output;
@@ -47,6 +47,12 @@ struct Shifter {
     to_host: bool,
 }
 
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.lines.has_ended();
+    }
+}
+
 impl Life {
     pub(super) fn new(settings: &Settings, pty: Pty, lines: Lines) -> io::Result<Self> {
         let (module, flash_file) = FlashFile::power_up(settings)?;
@@ -73,34 +79,48 @@ impl Life {
         let mut buffer = [0; 4096];
         while !self.lines.is_to_stop() {
             self.lines.wake().rest();
-            let now = self.follow_lines()?;
+            let now = self.follow_bench(&mut buffer)?;
             self.hear(now, &mut buffer)?;
             let spoke = self.live_until(self.clock.at(now))?;
             self.keep_flash()?;
             if spoke {
                 self.hold()?;
             } else {
+                self.lines.has_lived_to(now);
                 self.wait()?;
             }
         }
         Ok(())
     }
 
-    /// Takes what host and network have sent. It was sent before anything that the module has
-    /// yet to do, so it is heard before that, however late this thread has its turn.
-    fn hear(&mut self, now: Instant, buffer: &mut [u8]) -> io::Result<()> {
-        let now = self.clock.at(now);
-        let heard = self.pty.read(buffer)?;
-        if !heard.is_empty() && self.shifter.to_module {
-            let rate = self.pty.host_rate()?;
-            match self.lies.answer(heard) {
-                Some(answer) => self.pty.write(&answer)?,
-                None => {
-                    self.module.idle(now);
-                    self.module.hear(heard, rate);
-                }
+    /// Lets the module feel what the bench did, each deed at its moment, and gives the time:
+    /// nothing that is yet to be done is earlier.
+    fn follow_bench(&mut self, buffer: &mut [u8]) -> io::Result<Instant> {
+        let (deeds, now) = self.lines.take_deeds();
+        if deeds.iter().any(|deed| deed.what != What::Sent) {
+            self.pty.forget_exclusive_host()?;
+        }
+        for deed in deeds {
+            let at = self.clock.at(deed.at);
+            self.live_through(at)?;
+            match deed.what {
+                What::Level(line, level) => self.follow(line, level, at)?,
+                What::Sent => self.hear_host(at, buffer)?,
             }
         }
+        if let Some(at) = self.lies.late_cut_by(self.clock.at(now)) {
+            self.live_through(at)?;
+            self.cut_power()?;
+        }
+        Ok(now)
+    }
+
+    /// Takes what the network has sent, and a host that does not say when it sends. It was sent
+    /// before anything that the module has yet to do, so it is heard before that, however late
+    /// this thread has its turn.
+    fn hear(&mut self, now: Instant, buffer: &mut [u8]) -> io::Result<()> {
+        let now = self.clock.at(now);
+        self.hear_host(now, buffer)?;
         self.pty.write_backlog()?;
         if let Some(news) = self.link.poll(self.module.appetite(), buffer) {
             self.module.idle(now);
@@ -114,23 +134,19 @@ impl Life {
         Ok(())
     }
 
-    /// Lets the module feel what happened to its lines, each change at its moment, and gives
-    /// the time: no change that is yet to come is earlier.
-    fn follow_lines(&mut self) -> io::Result<Instant> {
-        let (changes, now) = self.lines.take_changes();
-        if !changes.is_empty() {
-            self.pty.forget_exclusive_host()?;
+    fn hear_host(&mut self, now: Duration, buffer: &mut [u8]) -> io::Result<()> {
+        let heard = self.pty.read(buffer)?;
+        if !heard.is_empty() && self.shifter.to_module {
+            let rate = self.pty.host_rate()?;
+            match self.lies.answer(heard) {
+                Some(answer) => self.pty.write(&answer)?,
+                None => {
+                    self.module.idle(now);
+                    self.module.hear(heard, rate);
+                }
+            }
         }
-        for change in changes {
-            let at = self.clock.at(change.at);
-            self.live_through(at)?;
-            self.follow(change.line, change.level, at)?;
-        }
-        if let Some(at) = self.lies.late_cut_by(self.clock.at(now)) {
-            self.live_through(at)?;
-            self.cut_power()?;
-        }
-        Ok(now)
+        Ok(())
     }
 
     fn follow(&mut self, line: Line, level: bool, at: Duration) -> io::Result<()> {
@@ -221,8 +237,9 @@ impl Life {
         Ok(false)
     }
 
-    /// Stands still until the host has read, a line has changed, or it has been long enough.
+    /// Stands still until the host has read, or done something, or it has been long enough.
     fn hold(&mut self) -> io::Result<()> {
+        self.lines.stands_still();
         let life = self.module.now();
         let since = Instant::now();
         if self.unread && self.pty.is_read()? {
@@ -240,9 +257,9 @@ impl Life {
             }
             self.unread = held >= self.hold_max;
         }
-        // It has stood still until the first change of a line, not until this thread had its
-        // turn: the changes keep their distances.
-        self.clock.set(life, self.lines.first_change_or_now());
+        // It has stood still until the first deed, not until this thread had its turn: the deeds
+        // keep their distances.
+        self.clock.set(life, self.lines.goes_on());
         Ok(())
     }
 

@@ -1,11 +1,15 @@
-//! The module's lines from the bench's side: levels that anybody sets from any thread, their
-//! changes on the way to the module's thread, and VDD_EXT, which the module's thread sets.
+//! The module's lines from the bench's side: what anybody does to them from any thread, on its way
+//! to the module's thread; VDD_EXT, which the module's thread sets; and how far that has come.
+//!
+//! Whatever is done is stamped when it is done, and the module feels it at that moment, however
+//! late its thread has its turn. So nothing that it does depends on how busy the machine is; only
+//! when we see it does, and who must see it can wait for the thread.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::event::PollFd;
 
@@ -13,8 +17,13 @@ use super::rail::Rail;
 use super::wake::Wake;
 use crate::line::Edge;
 
-/// Changes of lines that may wait for the module's thread.
-const CHANGES_MAX: usize = 1024;
+/// Deeds that may wait for the module's thread.
+const DEEDS_MAX: usize = 1024;
+/// How long anybody waits for the module's thread who has other things to look at.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// And who has none. One that has no turn for longer has a machine
+/// that is no bench.
+const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 
 /// What the bench drives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,28 +37,52 @@ pub(super) enum Line {
     ToHost,
 }
 
-/// A line went to a level, at a moment.
+/// What the bench did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// A line went to a level.
+    Level(Line, bool),
+    /// The host has sent bytes: they are in the pty.
+    Sent,
+}
+
+/// Something that the bench did, at a moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LineChange {
+pub(super) struct Deed {
     pub(super) at: Instant,
-    pub(super) line: Line,
-    pub(super) level: bool,
+    pub(super) what: What,
+}
+
+/// How far the module's thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Somewhere in the module's life.
+    Busy,
+    /// The module's time stands still for a host that has not read.
+    StandsStill,
+    /// The module has lived up to this moment, and said all that it had to say by then.
+    UpTo(Instant),
+    /// It has ended.
+    Gone,
 }
 
 #[derive(Debug)]
-struct Levels {
+struct Bench {
     vbat: bool,
     pwrkey: bool,
     reset: bool,
     to_module: bool,
     to_host: bool,
     /// What the module has not felt yet.
-    changes: VecDeque<LineChange>,
+    deeds: VecDeque<Deed>,
+    progress: Progress,
 }
 
 #[derive(Debug)]
 struct Shared {
-    levels: Mutex<Levels>,
+    bench: Mutex<Bench>,
+    /// The module's thread has come further.
+    progressed: Condvar,
     rail: Mutex<Rail>,
     /// The relay of VBAT does not open any more.
     relay_sticks: bool,
@@ -112,22 +145,22 @@ impl Lines {
 
     /// Whether what the host sends reaches the module's pin.
     pub fn to_module(&self) -> bool {
-        self.levels().to_module
+        self.bench().to_module
     }
 
     /// Whether the supply is connected.
     pub fn vbat(&self) -> bool {
-        self.0.relay_sticks || self.levels().vbat
+        self.0.relay_sticks || self.bench().vbat
     }
 
     /// Whether PWRKEY is asserted.
     pub fn pwrkey(&self) -> bool {
-        self.levels().pwrkey
+        self.bench().pwrkey
     }
 
     /// Whether RESET_N is asserted.
     pub fn reset(&self) -> bool {
-        self.levels().reset
+        self.bench().reset
     }
 
     /// Whether the module's 1.8 V rail is up.
@@ -143,34 +176,90 @@ impl Lines {
         }
     }
 
+    /// Tells the module that the host has sent bytes, which are in its pty by now.
+    pub fn sent(&self) {
+        {
+            let mut bench = self.bench();
+            if bench
+                .deeds
+                .back()
+                .is_none_or(|deed| deed.what != What::Sent)
+            {
+                bench.add(What::Sent);
+            }
+        }
+        self.0.wake.wake();
+    }
+
+    /// Whether the module has lived up to this moment and said all that it had to say by then. A
+    /// busy machine may keep its thread from that, and so may a host that does not read: the
+    /// thread is told to go on, and waited for a little. One that has ended is as far as it will
+    /// ever be.
+    pub fn is_up_to(&self, moment: Instant) -> bool {
+        let has_said_all = |progress| match progress {
+            Progress::UpTo(at) => at >= moment,
+            Progress::Gone => true,
+            Progress::Busy | Progress::StandsStill => false,
+        };
+        let progress = self.bench().progress;
+        if has_said_all(progress) {
+            return true;
+        }
+        let bench = self.wait_for_thread(PATIENCE, |bench| {
+            has_said_all(bench.progress) || bench.progress == Progress::StandsStill
+        });
+        has_said_all(bench.progress)
+    }
+
+    /// Waits until the module has felt all that was done to it up to now, but no longer than ten
+    /// seconds.
+    pub fn catch_up(&self) {
+        let moment = Instant::now();
+        // Whether it came to that or not: what is known then is what there is to know.
+        drop(
+            self.wait_for_thread(CATCH_UP_MAX, |bench| match bench.progress {
+                Progress::UpTo(at) => at >= moment,
+                Progress::StandsStill => bench.deeds.is_empty(),
+                Progress::Gone => true,
+                Progress::Busy => false,
+            }),
+        );
+    }
+
+    fn wait_for_thread(
+        &self,
+        limit: Duration,
+        is_there: impl Fn(&Bench) -> bool,
+    ) -> MutexGuard<'_, Bench> {
+        self.0.wake.wake();
+        self.0
+            .progressed
+            .wait_timeout_while(self.bench(), limit, |bench| !is_there(bench))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
     fn set(&self, line: Line, level: bool) {
         {
-            let mut levels = self.levels();
+            let mut bench = self.bench();
             let held = match line {
-                Line::Vbat => &mut levels.vbat,
-                Line::Pwrkey => &mut levels.pwrkey,
-                Line::Reset => &mut levels.reset,
-                Line::ToModule => &mut levels.to_module,
-                Line::ToHost => &mut levels.to_host,
+                Line::Vbat => &mut bench.vbat,
+                Line::Pwrkey => &mut bench.pwrkey,
+                Line::Reset => &mut bench.reset,
+                Line::ToModule => &mut bench.to_module,
+                Line::ToHost => &mut bench.to_host,
             };
             if *held == level {
                 return;
             }
             *held = level;
-            if levels.changes.len() == CHANGES_MAX {
-                // Of this many changes of five lines, the oldest is followed by another of its
-                // line: what is lost is a pulse that nobody could have seen.
-                levels.changes.pop_front();
-            }
-            // Stamped under the lock, so that the thread has not yet lived beyond it.
-            let at = Instant::now();
-            levels.changes.push_back(LineChange { at, line, level });
+            bench.add(What::Level(line, level));
         }
         self.0.wake.wake();
     }
 
-    fn levels(&self) -> MutexGuard<'_, Levels> {
-        self.0.levels.lock().unwrap_or_else(PoisonError::into_inner)
+    fn bench(&self) -> MutexGuard<'_, Bench> {
+        self.0.bench.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rail(&self) -> MutexGuard<'_, Rail> {
@@ -178,19 +267,48 @@ impl Lines {
     }
 }
 
+impl Bench {
+    /// Stamped under the lock, so that the thread has not yet lived beyond it.
+    fn add(&mut self, what: What) {
+        if self.deeds.len() == DEEDS_MAX {
+            self.forget_a_pulse();
+        }
+        let at = Instant::now();
+        self.deeds.push_back(Deed { at, what });
+    }
+
+    /// Forgets the oldest deed that is followed by another of its kind: what is lost is a pulse
+    /// that nobody could have seen. Of this many deeds of so few kinds there is one.
+    fn forget_a_pulse(&mut self) {
+        let kind = |deed: &Deed| match deed.what {
+            What::Level(line, _) => Some(line),
+            What::Sent => None,
+        };
+        let past = (0..self.deeds.len()).find(|&index| {
+            let mut later = self.deeds.range(index + 1..);
+            later.any(|deed| kind(deed) == kind(&self.deeds[index]))
+        });
+        if let Some(index) = past {
+            self.deeds.remove(index);
+        }
+    }
+}
+
 /// What the module's thread does.
 impl Lines {
     pub(super) fn new(relay_sticks: bool) -> io::Result<Self> {
-        let levels = Levels {
+        let bench = Bench {
             vbat: false,
             pwrkey: false,
             reset: false,
             to_module: true,
             to_host: true,
-            changes: VecDeque::new(),
+            deeds: VecDeque::new(),
+            progress: Progress::Busy,
         };
         Ok(Self(Arc::new(Shared {
-            levels: Mutex::new(levels),
+            bench: Mutex::new(bench),
+            progressed: Condvar::new(),
             rail: Mutex::new(Rail::default()),
             relay_sticks,
             stop: AtomicBool::new(false),
@@ -198,17 +316,39 @@ impl Lines {
         })))
     }
 
-    /// What changed since the last call, and the time: no change that is yet to come is earlier.
-    pub(super) fn take_changes(&self) -> (VecDeque<LineChange>, Instant) {
-        let mut levels = self.levels();
-        (std::mem::take(&mut levels.changes), Instant::now())
+    /// What was done since the last call, and the time: nothing that is yet to be done is earlier.
+    pub(super) fn take_deeds(&self) -> (VecDeque<Deed>, Instant) {
+        let mut bench = self.bench();
+        bench.progress = Progress::Busy;
+        (std::mem::take(&mut bench.deeds), Instant::now())
     }
 
-    /// When the first change was that waits to be taken, or now: no other is earlier.
-    pub(super) fn first_change_or_now(&self) -> Instant {
-        let levels = self.levels();
-        let first = levels.changes.front();
-        first.map_or_else(Instant::now, |change| change.at)
+    /// The module's time stands still from now on.
+    pub(super) fn stands_still(&self) {
+        self.progress(Progress::StandsStill);
+    }
+
+    /// The module's time goes on from the first deed that waits to be taken, or from now.
+    pub(super) fn goes_on(&self) -> Instant {
+        let mut bench = self.bench();
+        bench.progress = Progress::Busy;
+        let first = bench.deeds.front();
+        first.map_or_else(Instant::now, |deed| deed.at)
+    }
+
+    /// The module has lived up to a moment, and has no more to say.
+    pub(super) fn has_lived_to(&self, moment: Instant) {
+        self.progress(Progress::UpTo(moment));
+    }
+
+    /// The module's thread has ended.
+    pub(super) fn has_ended(&self) {
+        self.progress(Progress::Gone);
+    }
+
+    fn progress(&self, progress: Progress) {
+        self.bench().progress = progress;
+        self.0.progressed.notify_all();
     }
 
     /// VDD_EXT goes up or down, at a moment of the module's life.
@@ -232,5 +372,53 @@ impl Lines {
 
     pub(super) fn poll_fd(&self) -> PollFd<'_> {
         self.0.wake.poll_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_deeds_pulses_are_forgotten_and_no_level() {
+        let lines = Lines::new(false).unwrap();
+        lines.set_vbat(true);
+        for number in 0..2 * DEEDS_MAX {
+            lines.set_pwrkey(number % 2 == 0);
+        }
+        lines.sent();
+        let deeds = lines.take_deeds().0;
+        assert_eq!(deeds.len(), DEEDS_MAX);
+        let first_and_last = [deeds.front(), deeds.back()].map(|deed| deed.unwrap().what);
+        assert_eq!(first_and_last, [What::Level(Line::Vbat, true), What::Sent]);
+    }
+
+    #[test]
+    fn a_module_that_is_behind_is_waited_for_and_one_that_stands_still_or_has_ended_is_not() {
+        let lines = Lines::new(false).unwrap();
+        let start = Instant::now();
+        lines.has_lived_to(start);
+        assert!(lines.is_up_to(start));
+        assert!(!lines.is_up_to(Instant::now()));
+
+        lines.set_vbat(true);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| lines.catch_up());
+            // Its thread stands still, and has not felt VBAT yet.
+            lines.stands_still();
+            assert!(!waits.is_finished());
+            lines.take_deeds();
+            lines.has_lived_to(Instant::now() + CATCH_UP_MAX);
+        });
+        assert!(
+            start.elapsed() < CATCH_UP_MAX,
+            "it was waited for to the end"
+        );
+
+        lines.stands_still();
+        lines.catch_up();
+        lines.has_ended();
+        lines.catch_up();
+        assert!(lines.is_up_to(Instant::now()));
     }
 }
