@@ -1,5 +1,6 @@
 //! `hil doctor`.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use rig::config::{Bench, RigFile};
@@ -9,13 +10,14 @@ use super::run::packages;
 use super::{Failure, Format, colors_on_stdout, print, print_json};
 use crate::contamination::StateFile;
 use crate::doctor::kept::{self, Known};
-use crate::doctor::{self, Examination, Verdict};
+use crate::doctor::{self, Examination, Page, Verdict};
 use crate::evidence::{RunFolder, write_whole};
 use crate::exit_code::ExitCode;
 use crate::guardian::Guard;
 use crate::interrupt::Interrupt;
 use crate::report::progress::Progress;
-use crate::runner::{Run, examine, factory_settings};
+use crate::runner::examine::{self, Told};
+use crate::runner::{Run, factory_settings};
 
 /// Exit codes are those of `hil run`: 0 when every step that applies passed, 105 when one failed,
 /// 106 when none failed and not all were run.
@@ -69,11 +71,19 @@ fn try_doctor(arguments: &Arguments) -> Result<ExitCode, Failure> {
         write_junit(path, &examination)?;
     }
     if human {
-        print(&doctor::end(&examination, folder.path()));
+        print(&page().end(&examination, folder.path()));
     } else {
         print_json(&examination)?;
     }
     Ok(examination.verdict.exit_code())
+}
+
+/// What standard output is for a reader.
+fn page() -> Page {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    let columns = size.ok().map(|size| size.ws_col);
+    // A terminal that does not know its size says zero.
+    Page::new(colors_on_stdout(), columns.filter(|columns| *columns > 0))
 }
 
 /// Examines a rig, tells a person each step where one reads, and keeps what came of it: with the
@@ -87,12 +97,20 @@ pub(super) fn examine(
 ) -> Result<Examination, Failure> {
     recover_first(rig, folder, interrupt)?;
     let planted = !settings.defects.is_empty();
+    let page = page();
     if human {
-        print(&doctor::heading(&rig.source.path.display().to_string()));
+        print(&page.heading(&rig.source.path.display().to_string()));
     }
-    let mut tell = |step: &doctor::Step| {
-        if human {
-            print(&doctor::step(step, colors_on_stdout()));
+    let terminal = std::io::stdout().is_terminal();
+    let mut tell = |told: Told<'_>| match told {
+        _ if !human => {}
+        Told::Begins(step) if terminal => {
+            print(&page.under_way(step));
+        }
+        Told::Begins(_) => {}
+        Told::Over(step) => {
+            let erase = if terminal { "\r\x1b[K" } else { "" };
+            print(&format!("{erase}{}", page.step(step)));
         }
     };
     let examination = examine::examine(rig, settings, folder, interrupt, &mut tell)

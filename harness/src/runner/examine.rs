@@ -44,20 +44,30 @@ const SPEED_MAX: u32 = 20;
 /// The folder of an examination's logs, in its run's.
 pub const FOLDER: &str = "doctor";
 
+/// What is told of an examination as it goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'a> {
+    /// A step is under way; some take minutes.
+    Begins(What),
+    /// A step is over.
+    Over(&'a Step),
+}
+
 /// Examines the rig of a rig file; a virtual module is made as `settings` says. Each step is
-/// `told` as it ends, and the logs go below `folder`.
+/// `told` as it begins and as it ends, and the logs go below `folder`.
 pub fn examine(
     file: &RigFile,
     settings: Settings,
     folder: &RunFolder,
     interrupt: &Interrupt,
-    told: &mut dyn FnMut(&Step),
+    told: &mut dyn FnMut(Told<'_>),
 ) -> Result<Examination, RunError> {
     let began = jiff::Timestamp::now();
     let mut taken = Taken {
         steps: Vec::new(),
         told,
     };
+    taken.begins(What::Lock);
     let start = Instant::now();
     let settings = Settings {
         speed: settings.speed.min(SPEED_MAX),
@@ -99,14 +109,18 @@ pub fn examine(
 /// The steps so far.
 struct Taken<'a> {
     steps: Vec<Step>,
-    told: &'a mut dyn FnMut(&Step),
+    told: &'a mut dyn FnMut(Told<'_>),
 }
 
 impl Taken<'_> {
     fn add(&mut self, what: What, took: Duration, outcome: Outcome) {
         let step = Step::new(what, took.as_secs_f64(), outcome);
-        (self.told)(&step);
+        (self.told)(Told::Over(&step));
         self.steps.push(step);
+    }
+
+    fn begins(&mut self, what: What) {
+        (self.told)(Told::Begins(what));
     }
 
     /// The step that needs a rig that nobody has.
@@ -114,7 +128,10 @@ impl Taken<'_> {
         let start = Instant::now();
         let outcome = match What::Killed.blocked(&self.steps) {
             Some(because) => Outcome::NotRun { because },
-            None => killed::killed(file, &folder.path().join(FOLDER), interrupt),
+            None => {
+                self.begins(What::Killed);
+                killed::killed(file, &folder.path().join(FOLDER), interrupt)
+            }
         };
         self.add(What::Killed, start.elapsed(), outcome);
     }
@@ -229,6 +246,7 @@ impl Examiner<'_, '_> {
                 taken.add(what, Duration::ZERO, Outcome::NotRun { because });
                 continue;
             }
+            taken.begins(what);
             let start = Instant::now();
             let title = what.title().to_owned();
             let outcome = self

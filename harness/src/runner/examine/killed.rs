@@ -203,10 +203,10 @@ fn look_at(bench: &RealBench, baud: u32, _lock: RigLock) -> (Result<bool, String
         Ok(bytes) => bytes,
         Err(why) => return (Err(why), String::new()),
     };
-    let rail = bench.power_good.as_ref().and_then(|line| {
-        let mut line = Line::input("power_good", line).ok()?;
-        line.read().ok()?
-    });
+    let rail = match rail(bench) {
+        Ok(rail) => rail,
+        Err(why) => return (Err(why), String::new()),
+    };
     let rail_words = match rail {
         Some(true) => ", its rail up",
         Some(false) => ", its rail down",
@@ -217,6 +217,16 @@ fn look_at(bench: &RealBench, baud: u32, _lock: RigLock) -> (Result<bool, String
         bytes => format!("the module lives: {bytes} bytes came{rail_words}"),
     };
     (Ok(heard == 0 && rail != Some(true)), words)
+}
+
+/// Whether the rail is up; `None`: this bench does not sense it.
+fn rail(bench: &RealBench) -> Result<Option<bool>, String> {
+    let Some(line) = &bench.power_good else {
+        return Ok(None);
+    };
+    Line::input("power_good", line)
+        .and_then(|mut line| line.read())
+        .map_err(|e| chain(&e))
 }
 
 fn listen(console: &Path, baud: u32) -> Result<usize, String> {

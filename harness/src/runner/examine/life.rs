@@ -161,7 +161,9 @@ impl Examiner<'_, '_> {
             let life = self.life(mark, slice)?;
             let now = self.session.now();
             if life.answered {
-                self.facts.ready_after = Some(now - on);
+                // From VBAT: where PWRKEY is tied, the module boots while its pulse still lasts.
+                let powered = self.supply_went(Power::On).unwrap_or(on);
+                self.facts.ready_after = Some(now.saturating_sub(powered));
                 return Ok(life);
             }
             let updates = self.session.timeline()[from..].iter().any(|entry| {

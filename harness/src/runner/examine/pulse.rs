@@ -45,7 +45,7 @@ impl Examiner<'_, '_> {
             ),
             saw: format!("without PWRKEY: {without}; with it: {with}"),
             expected: "without PWRKEY: not a byte; with it: life".to_owned(),
-            ..Look::default()
+            measured: measured([("without_for_ms", ms(self.module_time(within)))]),
         };
         Ok(match (without.is_there(), with.is_there()) {
             (false, true) => passed(look),
