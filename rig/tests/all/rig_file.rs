@@ -225,6 +225,82 @@ fn a_rig_file_and_its_drawing_agree(#[case] rig: &str, #[case] drawing: &str) {
     }
 }
 
+/// What stands between a pin and the module decides its polarity: where an NPN or an N-MOSFET
+/// pulls, the board's own too, and at the gate's enable, a high level asserts. VDD_EXT comes through an
+/// NPN, which inverts; the rail of the TE-B through a divider, which does not.
+#[rstest]
+#[case("pi-bare-bc26", Level::Low)]
+#[case("pi-bare-bc20", Level::Low)]
+#[case("pi-bc26-te-b", Level::High)]
+fn a_rig_file_has_the_polarity_that_is_drawn(#[case] rig: &str, #[case] power_good: Level) {
+    let rig = RigFile::load(&project(&format!("{rig}.toml"))).unwrap();
+    let Bench::Real(bench) = &rig.bench else {
+        panic!("no real bench")
+    };
+    let outputs = [
+        Some(&bench.supply),
+        bench.pwrkey.as_ref().map(|pulsed| &pulsed.line),
+        bench.reset.as_ref().map(|pulsed| &pulsed.line),
+        bench.console_enable.as_ref(),
+    ];
+    for line in outputs {
+        let active = match line {
+            Some(OutputLine::Rppal(pin)) => pin.active,
+            Some(OutputLine::Gpiochip { pin, .. }) => pin.active,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(active, Level::High, "{line:?}");
+    }
+    // The kernel tells the moment at which the rail fell; registers do not.
+    match &bench.power_good {
+        Some(InputLine::Gpiochip { pin, .. }) => assert_eq!(pin.active, power_good),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whoever buys what the README lists has each part of the drawing.
+#[rstest]
+#[case("wiring-bare", 1)]
+#[case("wiring-te-b", 2)]
+fn the_parts_that_are_listed_are_those_that_are_drawn(
+    #[case] drawing: &str,
+    #[case] column: usize,
+) {
+    let drawing = std::fs::read_to_string(project(&format!("{drawing}.svg"))).unwrap();
+    let readme = std::fs::read_to_string(project("README.md")).unwrap();
+    let rows: Vec<Vec<&str>> = readme
+        .lines()
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    for part in [
+        "P-MOSFET",
+        "N-MOSFET",
+        "NPN",
+        "74LVC1G126",
+        "74LVC1T45",
+        "LDO",
+        "1 k",
+        "4.7 k",
+        "10 k",
+        "15 k",
+        "47 k",
+        "100 k",
+        "470 µF",
+        "100 µF",
+        "100 nF",
+    ] {
+        let drawn = drawing
+            .split("</text>")
+            .filter_map(|text| text.rsplit('>').next())
+            .filter(|text| *text == part || text.ends_with(&format!(" {part}")))
+            .count();
+        let row = rows.iter().find(|row| row[0] == part && row.len() == 4);
+        let row = row.unwrap_or_else(|| panic!("no `{part}` is listed"));
+        let listed: usize = row[column].parse().unwrap_or(0);
+        assert_eq!(listed, drawn, "`{part}`");
+    }
+}
+
 /// A chip's number can be another one after a kernel's update.
 fn by_label(chip: &str, line: &LineName) -> u32 {
     assert!(chip.starts_with("pinctrl-"), "`{chip}` is no label");
