@@ -5,27 +5,21 @@
 use std::time::Duration;
 
 use super::board::{Board, Event, Output};
-use super::flash::Operation;
-use super::http::{Answer, BadHead, Head, request};
-use super::layout::{PACKAGE_LEN_MAX, Saved, pages};
+use super::http::{Head, request};
 use super::url::{Place, Url};
 use super::voice;
 use super::{Circumstance, Defect};
-use crate::delta::SECTOR;
+
+mod answer;
+mod body;
 
 /// Requests in all, without a pause between them.
 const ATTEMPTS: u8 = 8;
-/// The firmware's read buffer.
-const READ_LEN_MAX: usize = 516;
-/// How long one read waits for bytes.
-const READ_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long a connection may take to come about. Eight of them make the two minutes of silence
 /// that users report of a blocked port.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// There and back on the radio link in good coverage.
 const ROUND_TRIP: Duration = Duration::from_millis(400);
-/// Peak rate of Cat NB1 downlink, in bits a second.
-const LINK_RATE: u64 = 25_500;
 /// How often the bearer is looked at before it is given up.
 const BEARER_POLLS: u8 = 60;
 /// The longest URL of a defective module: the SDK's line buffer has 255 bytes for the whole command.
@@ -118,21 +112,6 @@ impl Download {
         self.position as u32
     }
 
-    /// How many bytes of the connection can be taken now.
-    pub(super) fn appetite(&self, board: &Board) -> usize {
-        if !self.reads {
-            return 0;
-        }
-        match self.exchange {
-            Exchange::Body { total } if board.make.manner.downloads_every_percent => {
-                // Up to the next percent, so that each is said at its moment.
-                let next = ((usize::from(self.percent) + 1) * total).div_ceil(100);
-                next.saturating_sub(self.position).clamp(1, READ_LEN_MAX)
-            }
-            _ => READ_LEN_MAX,
-        }
-    }
-
     /// Looks whether the network is there, and connects if so.
     pub(super) fn poll_bearer(&mut self, board: &mut Board, attached: bool) -> Standing {
         if attached {
@@ -174,137 +153,6 @@ impl Download {
             self.exchange = Exchange::Head(Head::default());
             board.after(ROUND_TRIP, Event::Read);
         }
-    }
-
-    pub(super) fn read(&mut self, board: &mut Board) {
-        self.reads = true;
-        if !board.has(Defect::M22) {
-            board.after(READ_TIMEOUT, Event::ReadTimeout);
-        }
-    }
-
-    pub(super) fn received(&mut self, board: &mut Board, bytes: &[u8]) -> Standing {
-        self.reads = false;
-        board.cancel(Event::ReadTimeout);
-        let mut rest = bytes;
-        if let Exchange::Head(head) = &mut self.exchange {
-            let answer = loop {
-                let Some((&byte, after)) = rest.split_first() else {
-                    self.read_on(board, bytes.len());
-                    return Standing::Going;
-                };
-                rest = after;
-                match head.push(byte) {
-                    Ok(None) => {}
-                    Ok(Some(answer)) => break answer,
-                    Err(BadHead::TooLong) if board.has(Defect::M32) => {
-                        board.after(Duration::ZERO, Event::Restart);
-                        return Standing::Going;
-                    }
-                    Err(_) => return self.failed(board),
-                }
-            };
-            match self.judge_answer(board, answer) {
-                Ok(exchange) => self.exchange = exchange,
-                Err(standing) => return standing,
-            }
-        }
-        // Bytes beyond the declared length are no part of the package.
-        let left = match self.exchange {
-            Exchange::Body { total } => total - self.position,
-            Exchange::Endless => PACKAGE_LEN_MAX - self.position,
-            _ => return Standing::Going,
-        };
-        let take = rest.len().min(left);
-        self.store(board, &rest[..take]);
-        let link = on_the_link(bytes.len());
-        match self.exchange {
-            Exchange::Body { total } if self.position == total => {
-                if board.has(Defect::M30) {
-                    self.store_beyond(board, &rest[take..]);
-                    self.exchange = Exchange::Endless;
-                    self.read_on(board, bytes.len());
-                } else {
-                    self.complete(board, link);
-                }
-            }
-            _ => self.read_on(board, bytes.len()),
-        }
-        Standing::Going
-    }
-
-    /// What an answer is good for, or how the download stands without it.
-    fn judge_answer(&mut self, board: &mut Board, answer: Answer) -> Result<Exchange, Standing> {
-        match answer.status {
-            404 if board.has(Defect::M25) => {
-                let Some(total) = answer.content_length.filter(|&len| len > 0) else {
-                    self.complete(board, Duration::ZERO);
-                    return Err(Standing::Going);
-                };
-                return Ok(Exchange::Body { total });
-            }
-            404 => {
-                self.close(board);
-                return Err(Standing::Ended(voice::HTTP_DOWNLOAD_FAILED));
-            }
-            300..400 if board.has(Defect::M24) => self.attempts = 0,
-            200 | 206 if answer.chunked && board.has(Defect::M29) => return Ok(Exchange::Endless),
-            200 if self.position > 0 && board.has(Defect::M27) => {
-                let len = answer.content_length.unwrap_or(0);
-                let total = (self.position + len).min(PACKAGE_LEN_MAX);
-                return Ok(Exchange::Body { total });
-            }
-            206 if self.position > 0 => {
-                board.memory.unchecked = board.has(Defect::M26);
-            }
-            _ => {}
-        }
-        if board.has(Defect::M46)
-            && answer
-                .content_length
-                .is_some_and(|len| len > PACKAGE_LEN_MAX)
-        {
-            let factory = Saved::factory(board.make.factory_rate);
-            let saved = board
-                .layout
-                .saved(&board.flash)
-                .unwrap_or_else(|| factory.clone());
-            let apn = factory.apn.chars().rev().collect();
-            for operation in board.layout.save(&board.flash, &Saved { apn, ..saved }) {
-                board.write(operation, None);
-            }
-        }
-        match self.total(answer) {
-            Some(total) => Ok(Exchange::Body { total }),
-            None => Err(self.failed(board)),
-        }
-    }
-
-    /// All is here, once the link and the flash are through with it.
-    fn complete(&mut self, board: &mut Board, link: Duration) {
-        self.close(board);
-        self.exchange = Exchange::Complete;
-        board.after(board.work_left().max(link), Event::Downloaded);
-    }
-
-    fn store_beyond(&mut self, board: &mut Board, bytes: &[u8]) {
-        let room = PACKAGE_LEN_MAX - self.position;
-        self.store(board, &bytes[..bytes.len().min(room)]);
-    }
-
-    /// The next percentage to say, if one is due: each, or the latest only.
-    pub(super) fn next_percent(&mut self, every: bool) -> Option<u8> {
-        let total = match self.exchange {
-            Exchange::Body { total } => total,
-            Exchange::Complete | Exchange::Endless => self.position,
-            _ => return None,
-        };
-        let reached = (self.position * 100 / total.max(1)) as u8;
-        if reached <= self.percent {
-            return None;
-        }
-        self.percent = if every { self.percent + 1 } else { reached };
-        Some(self.percent)
     }
 
     /// The connection came to nothing, or to its end: another attempt, while there are any.
@@ -359,47 +207,4 @@ impl Download {
         board.after(ROUND_TRIP, Event::Connect);
         Standing::Going
     }
-
-    /// What an answer makes of the package's length, if its body can be used. A 200 begins again,
-    /// a 206 goes on at the position asked for: its `Content-Range` is not looked at.
-    fn total(&mut self, answer: Answer) -> Option<usize> {
-        let len = answer.content_length.filter(|&len| len > 0)?;
-        let (position, total) = match answer.status {
-            200 => (0, len),
-            206 => (self.position, self.position.checked_add(len)?),
-            _ => return None,
-        };
-        if total > PACKAGE_LEN_MAX {
-            return None;
-        }
-        if position < self.position {
-            self.erased = 0;
-            self.percent = 0;
-        }
-        self.position = position;
-        Some(total)
-    }
-
-    fn store(&mut self, board: &mut Board, bytes: &[u8]) {
-        let region = board.layout.package();
-        let end = self.position + bytes.len();
-        while self.erased * SECTOR < end {
-            let sector = region + self.erased;
-            board.write(Operation::Erase { sector }, None);
-            self.erased += 1;
-        }
-        for program in pages(region * SECTOR + self.position, bytes) {
-            board.write(program, None);
-        }
-        self.position = end;
-    }
-
-    /// Reads again when the link has brought these bytes and the flash has taken them.
-    fn read_on(&mut self, board: &mut Board, len: usize) {
-        board.after(board.work_left().max(on_the_link(len)), Event::Read);
-    }
-}
-
-fn on_the_link(len: usize) -> Duration {
-    Duration::from_micros(len as u64 * 8 * 1_000_000 / LINK_RATE)
 }
