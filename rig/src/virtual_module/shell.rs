@@ -15,6 +15,7 @@ use super::pty::Pty;
 use super::{Defect, Settings};
 
 mod clock;
+mod deeds;
 mod flash_file;
 mod life;
 mod lines;

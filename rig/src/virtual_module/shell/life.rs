@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 
 use super::clock::Clock;
+use super::deeds::{Line, What};
 use super::flash_file::FlashFile;
-use super::lines::{Line, Lines, What};
+use super::lines::Lines;
 use super::wake::wait_for;
 use crate::virtual_module::Settings;
 use crate::virtual_module::board::Output;

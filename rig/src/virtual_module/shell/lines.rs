@@ -13,45 +13,16 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFd;
 
+use super::deeds::{Deed, Deeds, Line, What};
 use super::rail::Rail;
 use super::wake::Wake;
 use crate::line::Edge;
 
-/// Deeds that may wait for the module's thread.
-const DEEDS_MAX: usize = 1024;
 /// How long anybody waits for the module's thread who has other things to look at.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// And who has none. One that has no turn for longer has a machine
 /// that is no bench.
 const CATCH_UP_MAX: Duration = Duration::from_secs(10);
-
-/// What the bench drives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line {
-    Vbat,
-    Pwrkey,
-    Reset,
-    /// The level shifter lets the host's bytes through.
-    ToModule,
-    /// And the module's.
-    ToHost,
-}
-
-/// What the bench did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    /// A line went to a level.
-    Level(Line, bool),
-    /// The host has sent bytes: they are in the pty.
-    Sent,
-}
-
-/// Something that the bench did, at a moment.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Deed {
-    pub(super) at: Instant,
-    pub(super) what: What,
-}
 
 /// How far the module's thread is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +45,7 @@ struct Bench {
     to_module: bool,
     to_host: bool,
     /// What the module has not felt yet.
-    deeds: VecDeque<Deed>,
+    deeds: Deeds,
     progress: Progress,
 }
 
@@ -178,16 +149,7 @@ impl Lines {
 
     /// Tells the module that the host has sent bytes, which are in its pty by now.
     pub fn sent(&self) {
-        {
-            let mut bench = self.bench();
-            if bench
-                .deeds
-                .back()
-                .is_none_or(|deed| deed.what != What::Sent)
-            {
-                bench.add(What::Sent);
-            }
-        }
+        self.bench().deeds.add(What::Sent);
         self.0.wake.wake();
     }
 
@@ -253,7 +215,7 @@ impl Lines {
                 return;
             }
             *held = level;
-            bench.add(What::Level(line, level));
+            bench.deeds.add(What::Level(line, level));
         }
         self.0.wake.wake();
     }
@@ -267,33 +229,6 @@ impl Lines {
     }
 }
 
-impl Bench {
-    /// Stamped under the lock, so that the thread has not yet lived beyond it.
-    fn add(&mut self, what: What) {
-        if self.deeds.len() == DEEDS_MAX {
-            self.forget_a_pulse();
-        }
-        let at = Instant::now();
-        self.deeds.push_back(Deed { at, what });
-    }
-
-    /// Forgets the oldest deed that is followed by another of its kind: what is lost is a pulse
-    /// that nobody could have seen. Of this many deeds of so few kinds there is one.
-    fn forget_a_pulse(&mut self) {
-        let kind = |deed: &Deed| match deed.what {
-            What::Level(line, _) => Some(line),
-            What::Sent => None,
-        };
-        let past = (0..self.deeds.len()).find(|&index| {
-            let mut later = self.deeds.range(index + 1..);
-            later.any(|deed| kind(deed) == kind(&self.deeds[index]))
-        });
-        if let Some(index) = past {
-            self.deeds.remove(index);
-        }
-    }
-}
-
 /// What the module's thread does.
 impl Lines {
     pub(super) fn new(relay_sticks: bool) -> io::Result<Self> {
@@ -303,7 +238,7 @@ impl Lines {
             reset: false,
             to_module: true,
             to_host: true,
-            deeds: VecDeque::new(),
+            deeds: Deeds::default(),
             progress: Progress::Busy,
         };
         Ok(Self(Arc::new(Shared {
@@ -320,7 +255,7 @@ impl Lines {
     pub(super) fn take_deeds(&self) -> (VecDeque<Deed>, Instant) {
         let mut bench = self.bench();
         bench.progress = Progress::Busy;
-        (std::mem::take(&mut bench.deeds), Instant::now())
+        (bench.deeds.take(), Instant::now())
     }
 
     /// The module's time stands still from now on.
@@ -332,8 +267,7 @@ impl Lines {
     pub(super) fn goes_on(&self) -> Instant {
         let mut bench = self.bench();
         bench.progress = Progress::Busy;
-        let first = bench.deeds.front();
-        first.map_or_else(Instant::now, |deed| deed.at)
+        bench.deeds.first_at().unwrap_or_else(Instant::now)
     }
 
     /// The module has lived up to a moment, and has no more to say.
@@ -378,20 +312,6 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn of_too_many_deeds_pulses_are_forgotten_and_no_level() {
-        let lines = Lines::new(false).unwrap();
-        lines.set_vbat(true);
-        for number in 0..2 * DEEDS_MAX {
-            lines.set_pwrkey(number % 2 == 0);
-        }
-        lines.sent();
-        let deeds = lines.take_deeds().0;
-        assert_eq!(deeds.len(), DEEDS_MAX);
-        let first_and_last = [deeds.front(), deeds.back()].map(|deed| deed.unwrap().what);
-        assert_eq!(first_and_last, [What::Level(Line::Vbat, true), What::Sent]);
-    }
 
     #[test]
     fn a_module_that_is_behind_is_waited_for_and_one_that_stands_still_or_has_ended_is_not() {
