@@ -3,7 +3,6 @@
 //! Whatever broke, the module is cared for first with what still works: without evidence when
 //! the disk is full, without a console when that was pulled.
 
-use std::io;
 use std::time::Duration;
 
 use dfota::message::Message;
@@ -21,9 +20,9 @@ const ASK_AFTER_FLOOR: Duration = Duration::from_millis(500);
 
 /// Ends a case after `stop`, as the policy demands.
 pub(super) fn by_policy(session: &mut Session<'_>, stop: Stop) -> Result<(), Stop> {
-    let lost = match stop {
+    match stop {
         Stop::Interrupted(Urgency::AtOnce) => return off(session),
-        Stop::Interrupted(_) => None,
+        Stop::Interrupted(_) => {}
         Stop::Flood(what) => note(
             session,
             Event::Unmet {
@@ -31,25 +30,21 @@ pub(super) fn by_policy(session: &mut Session<'_>, stop: Stop) -> Result<(), Sto
                 why: what.to_owned(),
             },
         ),
-        Stop::Evidence(error) => {
-            session.give_up_evidence();
-            Some(error)
-        }
+        Stop::Evidence(error) => session.give_up_evidence(error),
         broken => note(session, Event::Trouble(chain(&broken))),
-    };
+    }
     see_through(session)?;
     off(session)?;
-    lost.map_or(Ok(()), |error| Err(Stop::Evidence(error)))
+    match session.lost_evidence() {
+        Some(error) => Err(Stop::Evidence(error)),
+        None => Ok(()),
+    }
 }
 
 /// Says what happened; where that cannot be kept, the module is cared for all the same.
-fn note(session: &mut Session<'_>, event: Event) -> Option<io::Error> {
-    match session.happened(event) {
-        Err(Stop::Evidence(error)) => {
-            session.give_up_evidence();
-            Some(error)
-        }
-        Ok(()) | Err(_) => None,
+fn note(session: &mut Session<'_>, event: Event) {
+    if let Err(Stop::Evidence(error)) = session.happened(event) {
+        session.give_up_evidence(error);
     }
 }
 
@@ -71,8 +66,12 @@ pub(super) fn see_through(session: &mut Session<'_>) -> Result<(), Stop> {
             Err(Stop::Interrupted(Urgency::AtOnce)) => return Ok(()),
             // The first signal asks for what is being done already.
             Ok(()) | Err(Stop::Interrupted(_)) => {}
+            // The same once more, and nothing is kept of it.
+            Err(Stop::Evidence(error)) if session.keeps_evidence() => {
+                session.give_up_evidence(error)
+            }
             Err(_) if duty == Duty::Hold => {
-                hold_without_evidence(session, until);
+                hold_with_what_is_left(session, until);
                 return Ok(());
             }
             // It cannot be switched on: its power stays off, and its next start goes on.
@@ -118,8 +117,8 @@ pub(super) fn hold(session: &mut Session<'_>, until: Duration) -> Result<(), Sto
     }
 }
 
-/// The same with what is left when the case can keep no more evidence.
-fn hold_without_evidence(session: &mut Session<'_>, until: Duration) {
+/// The same with what is left when something else broke: the console, a line.
+fn hold_with_what_is_left(session: &mut Session<'_>, until: Duration) {
     let mut watch = Watch::new(&session.standing().phase);
     while session.now() < until {
         match session.overhear(LOOK_EVERY) {

@@ -12,6 +12,7 @@ mod rail;
 mod stop;
 mod wait;
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use dfota::line::{Line, Splitter};
@@ -69,6 +70,8 @@ pub(super) struct Session<'a> {
     /// Once an interrupt has been heeded, only a more urgent one is heeded again.
     heeded: Urgency,
     folder: CaseFolder,
+    /// Why nothing more is kept there, if that is so.
+    lost: Option<io::Error>,
     start: Instant,
     timeline: Vec<Entry>,
     /// Each phase that the update was in, with the entry that brought it there.
@@ -136,6 +139,7 @@ impl<'a> Session<'a> {
             interrupt,
             heeded: Urgency::None,
             folder,
+            lost: None,
             start: Instant::now(),
             timeline: Vec::new(),
             phases: Vec::new(),

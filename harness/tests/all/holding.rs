@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use crate::guardian::{MOMENTS, await_moment};
+use crate::guardian::{MOMENTS, await_moment, guardian_of};
 use crate::own_module::Bench;
 use crate::process::{Done, Running, ignoring};
 use crate::relay::Relay;
@@ -38,12 +38,14 @@ fn start(bench: &Bench, case: &str, options: &[&str]) -> (Running, Relay) {
 
 /// The lines are files of one byte, and stay writable: they are no disk.
 fn fill_the_disk(run: &Running) {
-    let id = Pid::from_raw(i32::try_from(run.id()).unwrap());
-    let full = Rlimit {
-        current: Some(1),
-        maximum: Some(1),
-    };
-    prlimit(id, Resource::Fsize, full).unwrap();
+    for process in [guardian_of(run.id()), run.id()] {
+        let id = Pid::from_raw(i32::try_from(process).unwrap());
+        let full = Rlimit {
+            current: Some(1),
+            maximum: Some(1),
+        };
+        prlimit(id, Resource::Fsize, full).unwrap();
+    }
 }
 
 /// Waits until the power is gone, by when the module must have come to its end.

@@ -1,5 +1,6 @@
 //! Where a session's module stands, for whoever must end the case: this process, or its guardian.
 
+use std::io;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
@@ -54,9 +55,21 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The evidence can be written no more, and the module is still to be cared for.
-    pub(in crate::runner) fn give_up_evidence(&mut self) {
+    /// Whether what happens is still kept.
+    pub(in crate::runner) fn keeps_evidence(&self) -> bool {
+        self.lost.is_none()
+    }
+
+    /// The evidence can be written no more, because of `error`, and the module is still to be cared
+    /// for.
+    pub(in crate::runner) fn give_up_evidence(&mut self, error: io::Error) {
         self.folder.give_up();
+        self.lost.get_or_insert(error);
+    }
+
+    /// Why there is no more evidence, if there is none.
+    pub(in crate::runner) fn lost_evidence(&mut self) -> Option<io::Error> {
+        self.lost.take()
     }
 
     /// Waits for the module or an interrupt, at most `limit`, and hears what the module says
