@@ -17,10 +17,11 @@ mod serve;
 mod stored_run;
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::evidence::RunFolder;
 use crate::exit_code::ExitCode;
 use crate::report::chain;
 
@@ -215,6 +216,34 @@ fn home() -> Result<PathBuf, Failure> {
         Failure::said(
             ExitCode::BadFile,
             "no folder with `scenarios` and `fixtures` at or above this one: change to the project's folder, or name scenario files and `--packages`",
+        )
+    })
+}
+
+/// A new folder for what a run or an examination leaves.
+fn evidence_folder(evidence: &Path) -> Result<RunFolder, Failure> {
+    RunFolder::create(evidence, &now()).map_err(|e| {
+        let place = evidence.display();
+        Failure::said(
+            ExitCode::Broken,
+            format!(
+                "cannot make a folder for evidence in `{place}`: {e}; name another by `--evidence`"
+            ),
+        )
+    })
+}
+
+/// Writes a document of it.
+fn write_document(
+    folder: &RunFolder,
+    name: &str,
+    document: &impl serde::Serialize,
+) -> Result<(), Failure> {
+    folder.write(name, document).map_err(|e| {
+        let path = folder.path().join(name);
+        Failure::said(
+            ExitCode::Broken,
+            format!("cannot write `{}`: {e}", path.display()),
         )
     })
 }

@@ -73,7 +73,19 @@ pub enum StateError {
         /// Since when, RFC 3339.
         since: String,
     },
-    /// The file cannot be read, written or understood.
+    /// The file is there and makes no sense: nobody knows what a run left.
+    #[error(
+        "the rig's state in `{}` is not understood, so its module may be half-updated: see to the module, then `hil rig --clear`",
+        path.display()
+    )]
+    NotUnderstood {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The file cannot be read or written.
     #[error("cannot {deed} the rig's state in `{}`", path.display())]
     File {
         /// What was tried.
@@ -116,9 +128,12 @@ impl StateFile {
     /// What is wrong with the rig; `None`: nothing.
     pub fn read(&self) -> Result<Option<Unsound>, StateError> {
         match std::fs::read(&self.path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|e| self.error("understand", e.into())),
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|source| {
+                StateError::NotUnderstood {
+                    path: self.path.clone(),
+                    source,
+                }
+            }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(self.error("read", e)),
         }
@@ -190,6 +205,7 @@ pub fn now() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
 
     fn marker() -> Marker {
         Marker {
@@ -226,11 +242,35 @@ mod tests {
         assert_eq!(state.read().unwrap(), None);
     }
 
-    #[test]
-    fn a_state_that_is_not_understood_is_no_sound_rig() {
+    /// Torn, of a version that knows something else, or nonsense.
+    #[rstest]
+    #[case("")]
+    #[case("{")]
+    #[case("null")]
+    #[case(r#"{"rig": "asleep"}"#)]
+    #[case(r#"{"rig": "contaminated", "console": "/dev/ttyUSB0"}"#)]
+    fn a_state_that_is_not_understood_is_no_sound_rig(#[case] text: &str) {
         let dir = tempfile::tempdir().unwrap();
         let state = StateFile::at(dir.path().join("state.json"));
-        std::fs::write(state.path(), "{").unwrap();
-        assert!(matches!(state.marker(), Err(StateError::File { .. })));
+        std::fs::write(state.path(), text).unwrap();
+        let refused = state.marker().unwrap_err();
+        assert!(
+            matches!(refused, StateError::NotUnderstood { .. }),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains("`hil rig --clear`"));
+        state.clear().unwrap();
+        assert_eq!(state.read().unwrap(), None);
+    }
+
+    /// A later version may say more, and what this one needs is there.
+    #[test]
+    fn a_state_that_says_more_is_understood() {
+        let mut more = serde_json::to_value(Unsound::Contaminated(marker())).unwrap();
+        more["mood"] = "cloudy".into();
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateFile::at(dir.path().join("state.json"));
+        std::fs::write(state.path(), more.to_string()).unwrap();
+        assert!(state.marker().unwrap().is_some());
     }
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::waker::Waker;
@@ -96,6 +97,18 @@ impl Interrupt {
                 });
             })?;
         Ok(interrupt)
+    }
+
+    /// Asks in order, too, when the process `parent` ends, which started this one for a purpose of its
+    /// own.
+    pub fn end_with(&self, parent: u32) -> std::io::Result<()> {
+        let parent = i32::try_from(parent).ok().and_then(Pid::from_raw);
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+        // It may have ended before this was said.
+        if rustix::process::getppid() != parent {
+            self.ask(Urgency::InOrder);
+        }
+        Ok(())
     }
 
     /// The run is to end, so urgently; it does not become less urgent again.

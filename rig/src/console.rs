@@ -104,6 +104,27 @@ impl Console {
         self.baud
     }
 
+    /// Opens it anew by its path, where it is gone: an adapter that was pulled and plugged in again is
+    /// another tty. Whether it is there now.
+    pub fn open_again(&mut self) -> bool {
+        if !self.wire.is_gone() {
+            return true;
+        }
+        match Self::open(self.wire.path(), self.baud) {
+            Ok(console) => {
+                *self = console;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// What is left to somebody who only listens and asks: the rate stays as it was set.
+    #[must_use]
+    pub fn into_wire(self) -> Wire {
+        self.wire
+    }
+
     /// Throws away what has arrived and was not read.
     pub fn clear(&mut self) -> Result<(), ConsoleError> {
         self.port

@@ -82,6 +82,14 @@ impl Wire {
         }
     }
 
+    /// Whether what was behind it is gone: the adapter was pulled, or the pty's other end closed.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let mut fds = [PollFd::new(&self.file, PollFlags::IN)];
+        let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+        poll(&mut fds, Some(&timespec(Duration::ZERO))).is_ok() && fds[0].revents().intersects(gone)
+    }
+
     /// Waits until the tty has something, at most `limit`.
     pub fn wait_alone(&self, limit: Duration) -> Result<bool, ConsoleError> {
         let mut fds = [PollFd::new(&self.file, PollFlags::IN)];

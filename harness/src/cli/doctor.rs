@@ -7,7 +7,9 @@ use rig::config::{Bench, RigFile};
 use rig::virtual_module::{Defect, Settings};
 
 use super::run::packages;
-use super::{Failure, Format, colors_on_stdout, print, print_json};
+use super::{
+    Failure, Format, colors_on_stdout, evidence_folder, print, print_json, write_document,
+};
 use crate::contamination::StateFile;
 use crate::doctor::kept::{self, Known};
 use crate::doctor::{self, Examination, Page, Verdict};
@@ -58,8 +60,7 @@ fn try_doctor(arguments: &Arguments) -> Result<ExitCode, Failure> {
             "only the virtual module takes `--defect`",
         ));
     }
-    let folder = RunFolder::create(&arguments.evidence, &super::now())
-        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    let folder = evidence_folder(&arguments.evidence)?;
     let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let human = arguments.format == Format::Human;
     let settings = Settings {
@@ -115,9 +116,7 @@ pub(super) fn examine(
     };
     let examination = examine::examine(rig, settings, folder, interrupt, &mut tell)
         .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
-    folder
-        .write("doctor.json", &examination)
-        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    write_document(folder, "doctor.json", &examination)?;
     if !planted {
         kept::keep(rig, &examination).map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     }
@@ -170,9 +169,7 @@ pub(super) fn first(
 pub(super) fn last(rig: &RigFile, folder: &RunFolder) -> Result<Known, Failure> {
     let last = kept::last(rig);
     if let Ok(examination) = &last {
-        folder
-            .write("doctor.json", examination)
-            .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+        write_document(folder, "doctor.json", examination)?;
     }
     Ok(Known::of(&last, rig, jiff::Timestamp::now()))
 }

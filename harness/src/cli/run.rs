@@ -9,7 +9,8 @@ use rig::config::RigFile;
 use rig::virtual_module::{Defect, Settings};
 
 use super::{
-    Failure, Format, colors_on_stdout, doctor, home, print, print_json, scenario_folder, tell,
+    Failure, Format, colors_on_stdout, doctor, evidence_folder, home, print, print_json,
+    scenario_folder, tell, write_document,
 };
 use crate::coverage;
 use crate::doctor::kept::Known;
@@ -66,6 +67,9 @@ pub(super) struct Arguments {
     /// How long the power of a module that updates is held when a run cannot go on.
     #[arg(long, hide = true, value_name = "TIME", value_parser = crate::duration::parse, default_value = "10m")]
     hold_max: Duration,
+    /// Ends in order when this process does, which must be the one that started it.
+    #[arg(long, hide = true, value_name = "PROCESS")]
+    end_with: Option<u32>,
     /// Examines the rig first (`hil doctor`), and runs nothing on one that does not pass.
     #[arg(long)]
     doctor: bool,
@@ -123,9 +127,12 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             ..Guard::default()
         },
     };
-    let folder = RunFolder::create(&arguments.evidence, &super::now())
-        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    let folder = evidence_folder(&arguments.evidence)?;
     let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    if let Some(parent) = arguments.end_with {
+        let told = interrupt.end_with(parent);
+        told.map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    }
     systemd::ready();
     let human = arguments.format == Format::Human;
     let (known, refused) = match arguments.doctor {
@@ -153,9 +160,7 @@ fn try_run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         doctor: known,
         ..document(&run, warnings, &cases, &finished, &folder, code)
     };
-    folder
-        .write("run.json", &document)
-        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    write_document(&folder, "run.json", &document)?;
     if human {
         print(&text::run(&finished, cases.len(), folder.path(), run.seed));
         if !run.rig.is_virtual() || arguments.doctor {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use rig::virtual_module::Defect;
 
-use super::{Failure, Format, home, print, print_json, scenario_folder};
-use crate::evidence::RunFolder;
+use super::{
+    Failure, Format, evidence_folder, home, print, print_json, scenario_folder, write_document,
+};
 use crate::exit_code::ExitCode;
 use crate::interrupt::{Interrupt, Urgency};
 use crate::packages::Packages;
@@ -57,8 +58,7 @@ fn try_selftest(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Packages::load(&home()?.join("fixtures/packages")).map_err(|e| Failure::mistake(&e))?;
     let trials =
         selftest::plan(&defects, &cases).map_err(|e| Failure::new(ExitCode::Broken, &e))?;
-    let folder = RunFolder::create(&arguments.evidence, &super::now())
-        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    let folder = evidence_folder(&arguments.evidence)?;
     let interrupt = Interrupt::catch_signals().map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let progress = Progress::new(trials.len(), false, false, interrupt.clone());
     let told = selftest::run(
@@ -71,9 +71,7 @@ fn try_selftest(arguments: &Arguments) -> Result<ExitCode, Failure> {
     )
     .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
     let matrix = selftest::matrix(&defects, &told, whole);
-    folder
-        .write("selftest.json", &matrix)
-        .map_err(|e| Failure::new(ExitCode::Broken, &e))?;
+    write_document(&folder, "selftest.json", &matrix)?;
     match arguments.format {
         Format::Human => print(&format!(
             "{}evidence: {}\n",

@@ -6,7 +6,7 @@ use dfota::line::Splitter;
 use dfota::message::Understanding;
 use dfota::transcript::escape;
 use rig::config::{RealBench, RigFile};
-use rig::console::CHUNK_LEN_MAX;
+use rig::console::{CHUNK_LEN_MAX, Console};
 use rig::custody::{Custody, Shared};
 use rig::line::{Line, LineError};
 use rig::wire::Wire;
@@ -17,6 +17,8 @@ use crate::safety::{ASK_AFTER, Duty, END_WITHIN, Over, Standing, Supply, Watch};
 
 /// How often is looked whether the update is over.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often is looked whether a console that is gone is there again.
+const LOOK_AGAIN_EVERY: Duration = Duration::from_millis(500);
 /// A line that refuses is tried again: a laboratory supply may be busy with the command that the
 /// runner gave it last.
 const TRIES: u32 = 5;
@@ -51,6 +53,8 @@ pub(super) fn take_over(
         Err(error) => return failed(log, "supply", &error),
     };
     Carer {
+        rig,
+        bench,
         standing: ward.standing.clone(),
         noticed: ward.noticed,
         hold_max: ward.hold_max,
@@ -70,6 +74,8 @@ fn failed(log: &mut Log, line: &'static str, error: &LineError) -> String {
 }
 
 struct Carer<'a> {
+    rig: &'a RigFile,
+    bench: &'a RealBench,
     standing: Standing,
     noticed: Instant,
     hold_max: Duration,
@@ -218,12 +224,14 @@ impl Carer<'_> {
             let heard = match &mut ear {
                 Some(listening) => listening.listen(&mut watch, self.log),
                 None => {
-                    std::thread::sleep(LOOK_EVERY);
+                    std::thread::sleep(LOOK_AGAIN_EVERY);
+                    let again = Console::open(&self.bench.console, self.rig.baud.rate());
+                    ear = again.ok().map(|console| Ear::new(console.into_wire()));
                     Ok(())
                 }
             };
             if let Err(why) = heard {
-                // It cannot be heard, so only the time tells.
+                // Until its adapter is plugged in again, only the time tells.
                 self.log.add(&Event::Deaf { why });
                 ear = None;
             }

@@ -59,6 +59,8 @@ impl Run {
             if interrupt.urgency() != Urgency::None {
                 break;
             }
+            // An adapter that came back while the case before ended is another tty.
+            table.rig.console.open_again();
             // A case may end with a module that does not answer, or runs what nobody knows.
             if unusable.is_none()
                 && let Some(marker) = state.marker()?

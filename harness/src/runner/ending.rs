@@ -82,55 +82,93 @@ pub(super) fn see_through(session: &mut Session<'_>) -> Result<(), Stop> {
 
 /// Holds the power until the update is over, or `until`.
 pub(super) fn hold(session: &mut Session<'_>, until: Duration) -> Result<(), Stop> {
-    let mut watch = Watch::new(&session.standing().phase);
-    let ask_after = session.pace(ASK_AFTER).max(ASK_AFTER_FLOOR);
+    let mut vigil = Vigil::begin(session);
     let mut heard = session.timeline().len();
-    let mut quiet_since = session.now();
-    let mut runs_since = None;
     loop {
         for entry in &session.timeline()[heard..] {
             if let Event::Received { message, .. } = &entry.event {
-                watch.hear(message);
-                quiet_since = entry.at;
+                vigil.hear(entry.at, message);
             }
         }
         heard = session.timeline().len();
-        match watch.over() {
-            Some(Over::Ended(_)) => return Ok(()),
-            Some(Over::Runs) => {
-                let since = *runs_since.get_or_insert(session.now());
-                if session.now() >= since + session.pace(END_WITHIN) {
-                    return Ok(());
-                }
-            }
-            None => runs_since = None,
-        }
-        if session.now() >= until {
+        let now = session.now();
+        if vigil.is_over(now) || now >= until {
             return Ok(());
         }
-        if watch.over().is_none() && session.now() >= quiet_since + ask_after {
+        if vigil.is_to_ask(now) {
             session.send(b"AT\r", Purpose::Sync)?;
-            watch.asked();
-            quiet_since = session.now();
         }
         session.pass(LOOK_EVERY)?;
     }
 }
 
-/// The same with what is left when something else broke: the console, a line.
+/// The same with what is left when something broke: the console, which may come back, or a line.
 fn hold_with_what_is_left(session: &mut Session<'_>, until: Duration) {
-    let mut watch = Watch::new(&session.standing().phase);
-    while session.now() < until {
-        match session.overhear(LOOK_EVERY) {
-            Ok(heard) => heard
-                .iter()
-                .for_each(|message: &Message| watch.hear(message)),
+    let mut vigil = Vigil::begin(session);
+    loop {
+        let heard = match session.overhear(LOOK_EVERY) {
+            Ok(heard) => heard,
             Err(Urgency::AtOnce) => return,
-            Err(_) => {}
+            Err(_) => Vec::new(),
+        };
+        let now = session.now();
+        for message in &heard {
+            vigil.hear(now, message);
         }
-        if watch.over().is_some() {
+        if vigil.is_over(now) || now >= until {
             return;
         }
+        if vigil.is_to_ask(now) {
+            session.ask_unheard();
+        }
+    }
+}
+
+/// Listens to a module whose power is held, and knows when it is to be asked.
+struct Vigil {
+    watch: Watch,
+    ask_after: Duration,
+    end_within: Duration,
+    quiet_since: Duration,
+    /// Since when its application runs.
+    runs_since: Option<Duration>,
+}
+
+impl Vigil {
+    fn begin(session: &Session<'_>) -> Self {
+        Self {
+            watch: Watch::new(&session.standing().phase),
+            ask_after: session.pace(ASK_AFTER).max(ASK_AFTER_FLOOR),
+            end_within: session.pace(END_WITHIN),
+            quiet_since: session.now(),
+            runs_since: None,
+        }
+    }
+
+    fn hear(&mut self, at: Duration, message: &Message) {
+        self.watch.hear(message);
+        self.quiet_since = at;
+    }
+
+    fn is_over(&mut self, now: Duration) -> bool {
+        match self.watch.over() {
+            Some(Over::Ended(_)) => true,
+            Some(Over::Runs) => now >= *self.runs_since.get_or_insert(now) + self.end_within,
+            None => {
+                self.runs_since = None;
+                false
+            }
+        }
+    }
+
+    /// Whether it has been silent for so long that it is asked now.
+    fn is_to_ask(&mut self, now: Duration) -> bool {
+        let due = self.watch.over().is_none() && now >= self.quiet_since + self.ask_after;
+        if due {
+            self.watch.asked();
+            self.quiet_since = now;
+        }
+        due
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
-use crate::guardian::{MOMENTS, await_moment, guardian_of};
+use crate::guardian::{MOMENTS, await_event, await_moment, find, guardian_of, kill};
 use crate::own_module::Bench;
 use crate::process::{Done, Running, ignoring};
 use crate::relay::Relay;
@@ -113,4 +113,44 @@ fn without_its_console_the_power_is_held_for_as_long_as_an_update_may_take() {
     assert!(began.elapsed() >= Duration::from_secs(20));
     let done = run.finish();
     broke(&bench, &done, "console");
+}
+
+/// An adapter that is thrown off the bus and comes back at once, as in a brown-out of its hub.
+#[test]
+fn a_console_that_is_plugged_in_again_is_heard_again_and_the_run_goes_on() {
+    let bench = Bench::set(10);
+    let (run, relay) = updating(&bench, &["test-command"]);
+    relay.pull();
+    std::thread::sleep(Duration::from_millis(200));
+    relay.plug_in();
+    held_to_the_end(&bench, &relay);
+    let done = run.finish();
+    assert_eq!(done.code, Some(105), "{done}");
+    let told = |verdict: &str, case: &str| {
+        let words =
+            |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
+        done.stdout.lines().map(words).any(|words| {
+            words.first().is_some_and(|first| first == verdict)
+                && words.iter().any(|word| word == case)
+        })
+    };
+    assert!(told("ERROR", "update"), "{done}");
+    assert!(told("PASS", "test-command"), "{done}");
+    assert!(done.stderr.contains("recovered: the module runs"), "{done}");
+    assert!(!bench.is_powered());
+}
+
+#[test]
+fn a_guardian_hears_a_console_that_is_plugged_in_again() {
+    let bench = Bench::set(10);
+    let (run, relay) = updating(&bench, &[]);
+    kill(run.id(), Signal::KILL);
+    let _ = run.finish();
+    await_event(&bench, "run", "took_over");
+    relay.pull();
+    await_event(&bench, "run", "deaf");
+    relay.plug_in();
+    let log = await_event(&bench, "run", "done");
+    assert_eq!(find(&log, "over").unwrap()["how"], "END,0", "{log:#?}");
+    assert!(!bench.is_powered());
 }

@@ -93,6 +93,8 @@ fn start(file: &RigFile, evidence: &Path) -> Result<Child, String> {
     let said = File::create(said(evidence)).map_err(cannot)?;
     Command::new("/proc/self/exe")
         .args(["run", SCENARIO, "--no-snapshots", "--format", "json"])
+        // An examination that is killed itself must not leave a run behind.
+        .args(["--end-with", &std::process::id().to_string()])
         .arg("--rig")
         .arg(&file.source.path)
         .arg("--evidence")

@@ -91,6 +91,7 @@ impl<'a> Session<'a> {
         self.inbox.waker().rest();
         let Ok(n) = n else {
             std::thread::sleep(limit);
+            self.rig.console.open_again();
             return Ok(Vec::new());
         };
         let lines = self.splitter.push(self.now(), &chunk[..n]);
@@ -98,6 +99,13 @@ impl<'a> Session<'a> {
             .iter()
             .map(|line| self.understanding.line(line))
             .collect())
+    }
+
+    /// Asks whether the application runs, for who overhears the answer.
+    pub(in crate::runner) fn ask_unheard(&mut self) {
+        self.understanding.sent(b"AT\r");
+        // A console that is gone is not asked.
+        let _ = self.rig.console.write(b"AT\r");
     }
 
     /// Tells the guardian, if there is one, where the module stands.

@@ -83,3 +83,33 @@ fn an_interrupt_in_the_middle_of_a_pulse_lets_go_of_the_line() {
         }
     });
 }
+
+/// Its last step has a run of its own, which is killed when the module answers. Nobody is there to do
+/// that any more, and nobody wants that run.
+#[test]
+fn the_run_of_an_examination_that_is_killed_ends_with_it() {
+    let patient = Healthy::new().rig(str::to_owned);
+    let mut doctor = patient.doctor(&["--format", "json"]);
+    let its_guardian = || {
+        let logs = files_named(&patient.path().join("evidence"), "guardian.jsonl");
+        let mut of_the_run = logs
+            .into_iter()
+            .filter(|path| path.components().any(|part| part.as_os_str() == "killed"));
+        let text = of_the_run.next().map(std::fs::read_to_string);
+        text.and_then(Result::ok).unwrap_or_default()
+    };
+    doctor.wait_until("its run is guarded", || its_guardian().contains("watches"));
+    doctor.kill();
+    assert_eq!(doctor.finish().code, None);
+    let end = Instant::now() + LIMIT;
+    while !its_guardian().contains("dismissed") {
+        assert!(Instant::now() < end, "{}", its_guardian());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(
+        !its_guardian().contains("downloading"),
+        "{}",
+        its_guardian()
+    );
+    assert!(!patient.is_powered());
+}
