@@ -308,27 +308,6 @@ fn an_interrupted_update_keeps_its_power_until_end() {
 }
 
 #[test]
-fn a_second_interrupt_takes_the_power_at_once_and_says_what_that_means() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut running = interrupted_at(dir.path(), "UPDATING");
-    running.wait_until("the first interrupt", || {
-        files_named(&dir.path().join("evidence"), "timeline.jsonl")
-            .first()
-            .and_then(|path| std::fs::read_to_string(path).ok())
-            .is_some_and(|text| text.contains("interrupted"))
-    });
-    running.interrupt();
-    let done = running.finish();
-    assert_eq!(done.code, Some(130), "{done}");
-    assert!(
-        done.stderr.ends_with("update: interrupted: power off now, while the module writes its flash: its next start must finish the update (guide §3.1 note 1), and a module that cannot do that is lost; do not cut it again before END\n"),
-        "{done}"
-    );
-    assert!(!wire_log(dir.path()).contains(r#""END",0"#), "{done}");
-    assert_eq!(last_deed(dir.path()), "supply off agrees");
-}
-
-#[test]
 fn systemd_is_told_that_a_run_is_ready_and_lives() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notify");
