@@ -1,14 +1,20 @@
 //! `hil judge`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use dfota::verdict::{Judgement, Verdict};
 
 use super::{Failure, print};
+use crate::doctor::kept::Known;
 use crate::exit_code::ExitCode;
 use crate::home::as_seen_from_here;
 use crate::replay::{Evidence, ReplayError, case_folders};
 use crate::report::{judged_alone, with_sequence};
+
+/// The longest `run.json` that is looked into, in bytes.
+const DOCUMENT_LEN_MAX: u64 = 64 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -36,7 +42,14 @@ fn try_judge(arguments: &Arguments) -> Result<ExitCode, Failure> {
         ));
     }
     let mut worst = Verdict::Pass;
+    let mut run = None;
     for folder in folders {
+        if run.as_deref() != folder.parent() {
+            run = folder.parent().map(Path::to_owned);
+            if let Some(bench) = run.as_deref().and_then(bench) {
+                print(&format!("              {bench}\n"));
+            }
+        }
         let evidence = Evidence::read(&folder).map_err(|e| wrong(&e))?;
         let now = evidence.judge();
         let (verdict, reason) = judged_alone(evidence.right_verdict, &now);
@@ -59,6 +72,23 @@ fn try_judge(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::of(worst))
+}
+
+/// What a run on a real bench knew of that, by its `run.json`: verdicts are worth as much as the bench
+/// that they come from. Nothing where there is no such document, as beside a single case.
+fn bench(run: &Path) -> Option<String> {
+    let mut text = String::new();
+    let document = File::open(run.join("run.json")).ok()?;
+    document
+        .take(DOCUMENT_LEN_MAX)
+        .read_to_string(&mut text)
+        .ok()?;
+    let document: serde_json::Value = serde_json::from_str(&text).ok()?;
+    if document["rig"]["virtual"] != false {
+        return None;
+    }
+    let known: Known = serde_json::from_value(document["doctor"].clone()).ok()?;
+    Some(known.line())
 }
 
 /// What today's judge says otherwise than the one who was there.

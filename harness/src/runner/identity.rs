@@ -177,6 +177,13 @@ impl Memory {
         Ok(before.filter(|before| before.imei != now.imei))
     }
 
+    /// The other module that was there at the last run, if it was another. Nothing is changed: the next
+    /// run has to notice it, too.
+    pub(super) fn another(&self, now: &Identity) -> io::Result<Option<Identity>> {
+        let before = self.recall()?;
+        Ok(before.filter(|before| now.imei.is_some() && before.imei != now.imei))
+    }
+
     /// What is no memory of ours, a torn or a strange file, is none: it is written anew.
     fn recall(&self) -> io::Result<Option<Identity>> {
         use io::Read as _;
@@ -280,6 +287,8 @@ mod tests {
         assert_eq!(memory.saw(&one).unwrap(), None);
         assert_eq!(memory.saw(&one).unwrap(), None);
         assert_eq!(memory.saw(&identity(None, None)).unwrap(), None);
+        assert_eq!(memory.another(&one).unwrap(), None);
+        assert_eq!(memory.another(&two).unwrap(), Some(one.clone()));
         assert_eq!(memory.saw(&two).unwrap(), Some(one));
         assert_eq!(memory.saw(&two).unwrap(), None);
         std::fs::write(&memory.path, b"{ torn").unwrap();

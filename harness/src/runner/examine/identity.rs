@@ -2,9 +2,9 @@
 
 use dfota::message::Message;
 use dfota::timeline::{Event, Power};
-use rig::config::Baud;
+use rig::config::{Baud, Bench};
 
-use super::super::identity::refusal;
+use super::super::identity::{Identity, Memory, refusal};
 use super::super::session::Stop;
 use super::{Examiner, failed, human, measured, ms, passed};
 use crate::doctor::{Look, Outcome};
@@ -124,8 +124,22 @@ impl Examiner<'_, '_> {
         if wanted.imei.is_none() {
             look.saw
                 .push_str("; the rig file names no `imei`, so that any other module would do");
+            if let Some(before) = self.another_before(&found) {
+                look.saw.push_str(&format!(
+                    "; at the last run it was {before}: are two modules or two consoles swapped?"
+                ));
+            }
         }
         Ok(passed(look))
+    }
+
+    /// The IMEI of the module that was on this bench at the last run, if that was another. A memory that
+    /// cannot be read is the next run's trouble.
+    fn another_before(&self, found: &Identity) -> Option<String> {
+        let Bench::Real(bench) = &self.file.bench else {
+            return None;
+        };
+        Memory::of(&bench.console).another(found).ok()??.imei
     }
 
     /// What its firmware calls itself.

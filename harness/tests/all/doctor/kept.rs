@@ -46,6 +46,20 @@ fn a_run_has_the_last_examination_of_its_rig_and_says_how_old_it_is() {
     let kept = std::fs::read_to_string(folder.join("doctor.json")).unwrap();
     let kept: Examination = serde_json::from_str(&kept).unwrap();
     assert_eq!(kept.verdict, Verdict::Passed);
+
+    // Whoever judges again is told what the bench was worth, where it is one.
+    let judged = || {
+        let mut command = hil(dir.path());
+        Running::start(command.arg("judge").arg(folder))
+            .finish()
+            .stdout
+    };
+    assert!(!judged().contains("doctor: "), "{}", judged());
+    let mut real = document.clone();
+    real["rig"]["virtual"] = false.into();
+    std::fs::write(folder.join("run.json"), real.to_string()).unwrap();
+    let said = judged();
+    assert!(said.contains("doctor: passed, "), "{said}");
 }
 
 #[test]

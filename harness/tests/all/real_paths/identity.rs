@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use harness::doctor::What;
+
 use crate::process::{Done, Running, files_named, free_port, hil};
 use serde_json::Value;
 
@@ -132,6 +134,26 @@ fn begin(folder: &Path, rig: &Path) -> Ran {
     over((running, evidence))
 }
 
+/// Examines the bench of a rig file until it is known which module is there.
+fn examine(folder: &Path, rig: &Path) -> Done {
+    let evidence = tempfile::tempdir_in(folder).unwrap().keep();
+    let mut command = hil(folder);
+    command
+        .arg("doctor")
+        .args(["--rig".as_ref(), rig.as_os_str()])
+        .args(["--evidence".as_ref(), evidence.as_os_str()]);
+    let mut running = Running::start(&mut command);
+    running.wait_until("the step after that", || {
+        let logs = files_named(&evidence, "timeline.jsonl");
+        let text = logs.first().map(std::fs::read_to_string);
+        text.and_then(Result::ok)
+            .unwrap_or_default()
+            .contains(What::PowerGood.title())
+    });
+    running.interrupt();
+    running.finish()
+}
+
 fn assert_refused(ran: &Ran, wanted: &str, found: &str) {
     let Ran { done, case, wire } = ran;
     assert_eq!(done.code, Some(106), "{done}");
@@ -190,6 +212,14 @@ fn a_bench_that_demands_no_module_says_that_it_has_got_another() {
     assert_eq!(ran.case["module"]["imei"], ONE, "{}", ran.done);
     assert!(!ran.done.stderr.contains("swapped"), "{}", ran.done);
     bench.exchange(OTHER);
+    // An examination says so, and leaves it to be noticed by the run.
+    let examined = examine(folder.path(), &rig);
+    let words: Vec<&str> = examined.stdout.split_whitespace().collect();
+    let said = words.join(" ");
+    assert!(
+        said.contains(&format!("at the last run it was {ONE}")),
+        "{said}"
+    );
     let ran = begin(folder.path(), &rig);
     let said = &ran.done.stderr;
     assert!(said.contains(ONE) && said.contains(OTHER), "{said}");
