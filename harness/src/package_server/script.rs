@@ -27,6 +27,8 @@ pub(super) struct Script {
     pub(super) head_length: u64,
     /// The body's length that the head promises.
     pub(super) declared: Option<u64>,
+    /// Whether the body is in the chunked coding.
+    pub(super) chunked: bool,
     /// How many operations the plan has, its end among them where it has one. Those that can be
     /// reached are in `moves` as [`Move::Fired`].
     pub(super) operations: usize,
@@ -123,6 +125,7 @@ pub(super) fn make(answer: &Answer, making: Making<'_>, random: &mut Sequence) -
         moves: Vec::new(),
         head_length: 0,
         declared: head.declared,
+        chunked: plan.chunked.is_some(),
         operations: 0,
         end: ScriptEnd {
             how: EndHow::Close,
@@ -175,10 +178,10 @@ pub(super) fn make(answer: &Answer, making: Making<'_>, random: &mut Sequence) -
             Extra::Random(count) => Bytes::from(random.bytes(count as usize)),
             Extra::Again => again(&head.bytes, &coded),
         };
-        script.moves.push(Move::Say(bytes));
-        script
-            .moves
-            .push(Move::Fired("bytes beyond the end of the answer".to_owned()));
+        // A module that goes by the length leaves before the last of them.
+        let mut beyond = vec![Move::Say(bytes)];
+        fire_early(&mut beyond, "bytes beyond the end of the answer".to_owned());
+        script.moves.append(&mut beyond);
     }
     script.end = ScriptEnd {
         how: end.how,
@@ -215,6 +218,9 @@ fn joined(moves: Vec<Move>) -> Vec<Move> {
 impl Script {
     /// Whether the first so many bytes of the body as it is sent are those of the package, from
     /// the byte `from` on. What is beyond the length that the head promises is no part of it.
+    ///
+    /// Chunks are undone, as a module does it that knows them; and then all must be there, since
+    /// nobody counts the package's bytes in a part of them.
     pub(super) fn is_honest(&self, package: &[u8], from: u64, body_bytes: u64) -> bool {
         let Some(mut package) = usize::try_from(from)
             .ok()
@@ -222,6 +228,13 @@ impl Script {
         else {
             return body_bytes == 0;
         };
+        if self.chunked {
+            let body: Vec<u8> = self.said().flatten().copied().collect();
+            let acked = self.head_length.saturating_add(body_bytes);
+            let acked = body.len().min(usize::try_from(acked).unwrap_or(usize::MAX));
+            let head = acked.min(usize::try_from(self.head_length).unwrap_or(usize::MAX));
+            return body::unchunked(&body[head..acked]).as_deref() == Some(package);
+        }
         let belongs = self.declared.unwrap_or(u64::MAX);
         let (mut before, mut left) = (self.head_length, body_bytes.min(belongs));
         for said in self.said() {
@@ -295,11 +308,11 @@ fn cut(body: &mut body::Body, end: &End) {
     body.moves = kept;
 }
 
-/// How many bytes at a new pace prove it.
+/// How many bytes prove what is done from a place on.
 const PROOF_OF_PACE: usize = 256;
 
-/// Says that a pace has fired as soon as a few bytes have gone at it: a module may well leave
-/// before the last one.
+/// Says that a pace, or what is beyond the end, has fired as soon as a few bytes have gone so: a
+/// module may well leave before the last one.
 fn fire_early(moves: &mut Vec<Move>, what: String) {
     let mut left = PROOF_OF_PACE;
     for index in 0..moves.len() {

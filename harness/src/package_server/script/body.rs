@@ -56,6 +56,22 @@ fn chunks(body: &[u8], chunked: Chunked) -> Vec<u8> {
     coded
 }
 
+/// What whole chunks carry (RFC 9112 §7.1); `None` where they are broken, or not all there.
+pub(super) fn unchunked(mut coded: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let line = coded.windows(2).position(|pair| pair == b"\r\n")?;
+        let size = coded[..line].split(|byte| *byte == b';').next()?;
+        let size = usize::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()?;
+        coded = &coded[line + 2..];
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(coded.get(..size)?);
+        coded = coded.get(size..)?.strip_prefix(b"\r\n")?;
+    }
+}
+
 /// Where the bytes come from, and how far they were taken.
 struct Source<'a> {
     bytes: Bytes,

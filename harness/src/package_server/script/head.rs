@@ -95,12 +95,18 @@ pub(super) fn lines(answer: &Answer, plan: &WirePlan, sent_length: u64) -> Head 
 }
 
 /// What a careful reader takes for the body's length; `None` where the lines do not say, or say
-/// it in two ways.
+/// it in two ways. A transfer coding, whichever it is, overrides a length (RFC 9112 §6.3).
 fn declared(lines: &[String]) -> Option<u64> {
-    let mut lengths = lines.iter().skip(1).filter_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        is(name.trim(), "Content-Length").then_some(value.trim())
-    });
+    let headers = lines.iter().skip(1).filter_map(|line| line.split_once(':'));
+    if headers
+        .clone()
+        .any(|(name, _)| is(name.trim(), "Transfer-Encoding"))
+    {
+        return None;
+    }
+    let mut lengths = headers
+        .filter(|(name, _)| is(name.trim(), "Content-Length"))
+        .map(|(_, value)| value.trim());
     let (only, None) = (lengths.next()?, lengths.next()) else {
         return None;
     };

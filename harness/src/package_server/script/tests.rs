@@ -154,7 +154,8 @@ fn a_pace_fires_once_a_few_bytes_have_gone_at_it() {
 #[case("head = { add = ['content-length: 7'] }", None)]
 #[case("head = { cut = 'in-length' }", None)]
 #[case("chunked = {}", None)]
-#[case("chunked = { with-length = true }", Some(10))]
+#[case("chunked = { with-length = true }", None)]
+#[case("head = { add = ['transfer-encoding: identity'] }", None)]
 fn a_head_promises_what_it_says_once_and_plainly(
     #[case] text: &str,
     #[case] declared: Option<u64>,
@@ -171,6 +172,41 @@ fn bytes_beyond_the_promised_length_are_no_part_of_the_package() {
         b"0123456789",
     );
     assert!(!unbounded.is_honest(b"0123456789", 0, 15));
+}
+
+/// A module that knows chunks has the package, and nobody may say that it has another.
+#[rstest]
+#[case("chunked = { size = 3 }", true)]
+#[case("chunked = { with-length = true }", true)]
+#[case("chunked = { size = 3, wrong = 'leading-zeros' }", true)]
+#[case("chunked = { size = 3, wrong = 'extension' }", true)]
+#[case("chunked = { size = 3, wrong = 'trailer' }", true)]
+#[case("chunked = { size = 3, wrong = 'bad-size' }", false)]
+#[case("chunked = { size = 3, wrong = 'huge-size' }", false)]
+#[case("chunked = { size = 3, wrong = 'no-last' }", false)]
+#[case("chunked = { size = 3, wrong = 'no-line-end' }", false)]
+#[case("chunked = { size = 3, wrong = 'early-last' }", false)]
+#[case("chunked = { size = 3 }\nbody = [{ at = 4, flip = 1 }]", false)]
+fn whole_chunks_are_the_package(#[case] text: &str, #[case] honest: bool) {
+    let script = script(&plan(text), b"0123456789");
+    let sent: usize = script.said().map(|bytes| bytes.len()).sum();
+    let body = sent as u64 - script.head_length;
+    assert_eq!(script.is_honest(b"0123456789", 0, body), honest);
+    assert!(!script.is_honest(b"0123456789", 0, 8), "a part of it");
+}
+
+/// It is proved by the first of them, for the module leaves when it has what the length says.
+#[rstest]
+#[case("end = { extra = { random = 100 } }", 100)]
+#[case("end = { extra = { random = 1000 } }", 256)]
+fn what_is_beyond_the_end_is_proved_by_a_few_bytes(#[case] text: &str, #[case] proof: u64) {
+    let script = script(&plan(text), b"0123456789");
+    let until_fired = script
+        .moves
+        .iter()
+        .take_while(|it| !matches!(it, Move::Fired(_)));
+    let bytes: u64 = until_fired.map(super::length).sum();
+    assert_eq!(bytes, script.head_length + 10 + proof);
 }
 
 #[test]

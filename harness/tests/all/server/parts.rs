@@ -96,6 +96,15 @@ impl Bench {
         stream
     }
 
+    /// The same, with a receive buffer as small as a module's.
+    pub(crate) fn connect_with_little_room(&self) -> TcpStream {
+        let stream =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        stream.set_recv_buffer_size(4_096).unwrap();
+        stream.connect(&self.server.local_addr().into()).unwrap();
+        stream.into()
+    }
+
     /// Waits for a report that is wanted; others are passed over.
     pub(crate) fn wait_for<T>(&self, mut wanted: impl FnMut(Seen) -> Option<T>) -> T {
         let until = Instant::now() + DEADLINE;

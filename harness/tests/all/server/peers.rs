@@ -19,10 +19,7 @@ fn a_peer_that_reads_nothing_is_not_counted_as_served() {
         through("[[server]]\nbody = [{ at = 0, stall = '1ms' }]"),
         1,
     );
-    let stream = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    stream.set_recv_buffer_size(4_096).unwrap();
-    stream.connect(&bench.server.local_addr().into()).unwrap();
-    let mut stream: std::net::TcpStream = stream.into();
+    let mut stream = bench.connect_with_little_room();
     ask(&bench, &mut stream, None);
     let closed = bench.closed();
     assert!(
@@ -179,4 +176,29 @@ fn a_way_that_has_forgotten_the_connection_resets_at_the_next_word(#[case] word:
         fired.starts_with("server-1: forgotten after 74000 bytes"),
         "{fired}"
     );
+}
+
+/// A module that goes by the length closes the moment it has read the last byte: its FIN comes while
+/// we still look for the last acknowledgement.
+#[rstest]
+#[case("forgotten", "forgotten after 200000 bytes", "reset by us")]
+#[case(
+    "hang",
+    "held open after 200000 bytes",
+    "held open, closed by the peer"
+)]
+fn a_fin_that_comes_with_the_last_acknowledgement_is_heard(
+    #[case] how: &str,
+    #[case] proof: &str,
+    #[case] told: &str,
+) {
+    let bench = Bench::faulty(&format!("[[server]]\nend = '{how}'"));
+    let mut stream = bench.connect_with_little_room();
+    ask(&bench, &mut stream, None);
+    read_body(&mut stream, package().len());
+    drop(stream);
+    let fired = bench.fired();
+    assert!(fired.starts_with(&format!("server-1: {proof}")), "{fired}");
+    let closed = bench.closed();
+    assert!(closed.how.starts_with(told), "{closed:?}");
 }
