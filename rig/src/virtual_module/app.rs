@@ -43,6 +43,8 @@ pub(super) struct App {
     running: Option<Running>,
     functionality: u8,
     registered: bool,
+    /// `AT+CEREG=<n>`: from 1 on, a change is said.
+    registration_reports: u8,
     update: Update,
     partial: Option<Partial>,
     result: u8,
@@ -92,6 +94,7 @@ impl App {
             running: None,
             functionality: 1,
             registered: false,
+            registration_reports: 0,
             update: Update::Idle,
             partial: None,
             result: 0,
@@ -127,6 +130,7 @@ impl App {
             Event::SayIp => self.speak(board, voice::IP),
             Event::Registered => {
                 self.registered = self.functionality == 1;
+                self.report_registration(board);
                 if self.registered && board.make.manner.says_cpin_and_ip {
                     board.after(SAY_NEXT, Event::SayIp);
                 }

@@ -3,7 +3,9 @@
 //! Whether an update begins or goes on after a power cut is the same code: what is done is read
 //! from the marks in the flash, and everything else is done again. The order of its writes is
 //! that of the firmware BC26NBR01A03, with that firmware's windows in which a cut loses a
-//! result (between the two halves of each [`super::layout::Layout::replace_control`]).
+//! result (between the two halves of each [`super::layout::Layout::replace_control`]). One thing is
+//! not: the resume marker is written after the package was found to be for this base, and never
+//! before, where a cut would have a package for another base go on.
 
 use std::time::Duration;
 

@@ -23,6 +23,8 @@ pub(super) enum Command {
     Accept,
     /// `AT+CMEE=<n>`.
     SetCmee(u8),
+    /// `AT+CEREG=<n>`.
+    ReportRegistration(u8),
     /// `AT+CFUN=<fun>`.
     SetCfun(u8),
     /// `AT+IPR=<rate>`.
@@ -125,7 +127,7 @@ fn extended(command: &[u8], limits: &Limits) -> Result<Command, CmeError> {
         (b"+CGSN", b"=1") => Ok(Ask(Q::Imei)),
         (b"+CESQ", b"") => Ok(Ask(Q::SignalQuality)),
         (b"+CEREG", b"?") => Ok(Ask(Q::Registration)),
-        (b"+CEREG", [b'=', b'0'..=b'5']) => Ok(Accept),
+        (b"+CEREG", [b'=', digit @ b'0'..=b'5']) => Ok(Command::ReportRegistration(digit - b'0')),
         // The example of §4.1 asks without `?` and is answered all the same.
         (b"+CGATT", b"?" | b"") => Ok(Ask(Q::Attachment)),
         (b"+CGPADDR", b"=1" | b"") => Ok(Ask(Q::Address)),

@@ -3,6 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::layout::PACKAGE_LEN_MAX;
+
+/// 778 240 bytes, as in the firmware BC26NBR01A05.
+const PACKAGE_LEN_MAX_OF_A05: usize = 0xB_E000;
+
 /// Whose ways the module has. Each is a firmware that exists, or the guide read literally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Personality {
@@ -168,8 +173,11 @@ pub(super) struct Manner {
     pub(super) says_rdy: bool,
     /// Whether it says `+CPIN: READY` and, when registered, `+IP: …`.
     pub(super) says_cpin_and_ip: bool,
-    /// What a package is called whose digest is wrong: invalid by the guide, a mismatch by A03.
+    /// What a package is called whose digest is wrong: invalid by the guide, a mismatch by the
+    /// firmware of 2018.
     pub(super) damaged_body: u8,
+    /// The largest package that it takes, in bytes.
+    pub(super) package_len_max: usize,
 }
 
 impl Personality {
@@ -188,6 +196,7 @@ impl Personality {
             says_rdy: true,
             says_cpin_and_ip: false,
             damaged_body: super::voice::FOTA_PACKAGE_INVALID,
+            package_len_max: PACKAGE_LEN_MAX,
         };
         match self {
             Self::Guide => guide,
@@ -219,6 +228,8 @@ impl Personality {
                 start_on_resume: false,
                 says_rdy: false,
                 says_cpin_and_ip: true,
+                damaged_body: super::voice::FOTA_PACKAGE_MISMATCH,
+                package_len_max: PACKAGE_LEN_MAX_OF_A05,
                 ..guide
             },
             Self::Bc660k => Manner {

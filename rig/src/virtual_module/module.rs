@@ -15,7 +15,8 @@ use super::layout::{Control, Layout, Saved};
 use super::voice::{self, BOOT_RATE};
 use super::{Circumstance, Defect, Rate, Settings, crime};
 
-/// VBAT stable before PWRKEY counts (M95 manual; the BC26's gives no figure).
+/// VBAT must have been connected for so long before PWRKEY counts (M95 manual; the BC26's gives no
+/// figure).
 const VBAT_STABLE: Duration = Duration::from_millis(30);
 /// PWRKEY asserted to switch on. Source: BC26 hardware manual, power-on timing.
 const PWRKEY: Duration = Duration::from_millis(500);
@@ -46,7 +47,8 @@ pub enum Network<'a> {
 pub struct Module {
     board: Board,
     state: State,
-    vbat: bool,
+    /// Since when VBAT is connected, if it is.
+    vbat: Option<Duration>,
     pwrkey: bool,
     reset: bool,
 }
@@ -106,7 +108,7 @@ impl Module {
         Self {
             board: Board::new(make, flash, layout, settings.seed),
             state: State::Off,
-            vbat: false,
+            vbat: None,
             pwrkey: false,
             reset: false,
         }
@@ -176,11 +178,12 @@ impl Module {
 
     /// VBAT is connected or cut, now.
     pub fn set_vbat(&mut self, on: bool) {
-        if std::mem::replace(&mut self.vbat, on) == on {
+        if self.vbat.is_some() == on {
             return;
         }
+        self.vbat = on.then_some(self.board.now);
         if on {
-            self.press_pwrkey(VBAT_STABLE);
+            self.press_pwrkey();
         } else {
             let interrupted = match &self.state {
                 State::App(app) => app.is_updating(),
@@ -202,7 +205,7 @@ impl Module {
             return;
         }
         if asserted {
-            self.press_pwrkey(Duration::ZERO);
+            self.press_pwrkey();
             if self.board.has(Defect::M99) && self.is_on() {
                 self.board.after(PWRKEY, Event::Restart);
             }
@@ -261,8 +264,13 @@ impl Module {
         }
     }
 
-    fn press_pwrkey(&mut self, settle: Duration) {
-        if self.vbat && self.pwrkey && matches!(self.state, State::Off) {
+    /// PWRKEY counts from when VBAT is stable.
+    fn press_pwrkey(&mut self) {
+        if let Some(since) = self.vbat
+            && self.pwrkey
+            && matches!(self.state, State::Off)
+        {
+            let settle = (since + VBAT_STABLE).saturating_sub(self.board.now);
             self.board.after(settle + RAIL_UP, Event::RailUp);
             self.board.after(settle + PWRKEY, Event::SwitchOn);
         }

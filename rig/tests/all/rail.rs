@@ -9,6 +9,8 @@ use rig::virtual_module::{Defect, Lines, Rate, Settings};
 
 use crate::tty::Bench;
 
+/// M95's hardware design has VBAT stable before PWRKEY; the BC26's has no figure.
+const STABLE: Duration = Duration::from_millis(30);
 /// What BC26's hardware manual says of VDD_EXT: after PWRKEY, after RESET_N and after VBAT.
 const RISES: Duration = Duration::from_millis(42);
 const DIPS: Duration = Duration::from_millis(20);
@@ -80,10 +82,13 @@ fn a_cut_and_a_start_are_told_at_their_moments() {
     let fall = module.goes(false);
     module.is_after(fall, &cut, FALLS);
 
-    module.bench.lines.set_vbat(true);
-    let pressed = module.does(|lines| lines.set_pwrkey(true));
+    // PWRKEY counts from when VBAT is stable.
+    let on = module.does(|lines| {
+        lines.set_vbat(true);
+        lines.set_pwrkey(true);
+    });
     let rise = module.goes(true);
-    module.is_after(rise, &pressed, RISES);
+    module.is_after(rise, &on, STABLE + RISES);
     assert_eq!(module.edges(), []);
 }
 

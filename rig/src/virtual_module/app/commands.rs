@@ -13,8 +13,8 @@ use crate::virtual_module::{Defect, Rate};
 
 /// From `OK` to the reset of `AT+QRST=1`.
 const RESET: Duration = Duration::from_millis(300);
-/// From `OK` to darkness, after `AT+QPOWD=0`.
-const POWER_DOWN: Duration = Duration::from_secs(1);
+/// From `OK` to darkness, after `AT+QPOWD=0`. Source: BC26 hardware manual, VDD_EXT.
+const POWER_DOWN: Duration = Duration::from_millis(1020);
 
 impl App {
     pub(super) fn answer(&mut self, board: &mut Board) {
@@ -120,6 +120,10 @@ impl App {
                 self.settings.cmee = cmee;
                 None
             }
+            Command::ReportRegistration(n) => {
+                self.registration_reports = n;
+                None
+            }
             Command::SetCfun(functionality) => {
                 self.set_functionality(board, functionality);
                 None
@@ -170,9 +174,10 @@ impl App {
             Question::ImeiAlone => imei(board),
             Question::SignalQuality if registered => String::from("+CESQ: 47,6,255,255,0,54"),
             Question::SignalQuality => String::from("+CESQ: 99,99,255,255,255,255"),
-            Question::Registration if registered => String::from("+CEREG: 0,1"),
-            Question::Registration if self.functionality == 1 => String::from("+CEREG: 0,2"),
-            Question::Registration => String::from("+CEREG: 0,0"),
+            Question::Registration => {
+                let n = self.registration_reports;
+                format!("+CEREG: {n},{}", self.registration())
+            }
             Question::Attachment => format!("+CGATT: {}", u8::from(registered)),
             Question::Address if registered => String::from("+CGPADDR: 1,101.43.5.1"),
             Question::Address => String::from("+CGPADDR: 1"),
@@ -191,6 +196,23 @@ impl App {
         }
     }
 
+    /// `<stat>`, and from `<n>` 2 on where it is registered.
+    fn registration(&self) -> &'static str {
+        match (self.registered, self.functionality) {
+            (true, _) if self.registration_reports >= 2 => "1,\"1A2B\",\"01A2B3C4\",9",
+            (true, _) => "1",
+            (false, 1) => "2",
+            (false, _) => "0",
+        }
+    }
+
+    pub(super) fn report_registration(&self, board: &mut Board) {
+        if self.registration_reports > 0 {
+            let report = format!("+CEREG: {}", self.registration());
+            self.speak(board, voice::information(&report));
+        }
+    }
+
     /// With autobaud and this defect, an update leaves nobody able to read the version.
     fn check_version_readable(&self, board: &Board) -> Result<(), CmeError> {
         let hidden =
@@ -206,7 +228,9 @@ impl App {
         self.functionality = functionality;
         board.cancel(Event::Registered);
         if functionality != 1 {
-            self.registered = false;
+            if std::mem::take(&mut self.registered) {
+                self.report_registration(board);
+            }
             if let Update::Downloading(download) = &mut self.update {
                 download.close(board);
                 self.settle(board, Standing::Ended(voice::HTTP_NETWORK_DEACTIVATED));

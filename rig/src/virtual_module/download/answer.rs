@@ -44,7 +44,7 @@ impl Download {
         if board.has(Defect::M46) && answer.content_length > Some(PACKAGE_LEN_MAX) {
             destroy_settings(board);
         }
-        match self.total(answer) {
+        match self.total(answer, board.make.manner.package_len_max) {
             Some(total) => Ok(Exchange::Body { total }),
             None => Err(self.failed(board)),
         }
@@ -52,20 +52,22 @@ impl Download {
 
     /// What an answer makes of the package's length, if its body can be used. A 200 begins again,
     /// a 206 goes on at the position asked for: its `Content-Range` is not looked at.
-    fn total(&mut self, answer: Answer) -> Option<usize> {
+    fn total(&mut self, answer: Answer, len_max: usize) -> Option<usize> {
         let len = answer.content_length.filter(|&len| len > 0)?;
         let (position, total) = match answer.status {
             200 => (0, len),
             206 => (self.position, self.position.checked_add(len)?),
             _ => return None,
         };
-        if total > PACKAGE_LEN_MAX {
+        if total > len_max {
             return None;
         }
         if position < self.position {
             self.erased = 0;
             self.percent = 0;
         }
+        // What is there already was said when it came.
+        self.percent = self.percent.max((position * 100 / total) as u8);
         self.position = position;
         Some(total)
     }

@@ -50,6 +50,20 @@ fn a_line_beyond_bounds_is_refused_and_the_next_is_not() {
 }
 
 #[test]
+fn a_registration_that_changes_is_told_to_whoever_wants_to_know() {
+    let mut bench = serving(A, B);
+    ask(&mut bench, "AT+CEREG=1");
+    assert!(ask(&mut bench, "AT+CEREG?").contains("+CEREG: 1,1\r\n"));
+    ask(&mut bench, "AT+CFUN=0");
+    assert!(ask(&mut bench, "AT+CEREG?").contains("+CEREG: 1,0\r\n"));
+    bench.send("AT+CFUN=1\r");
+    hears(&mut bench, "\r\n+CEREG: 1\r\n", MINUTE);
+    ask(&mut bench, "AT+CEREG=2");
+    let with_cell = "+CEREG: 2,1,\"1A2B\",\"01A2B3C4\",9\r\n";
+    assert!(ask(&mut bench, "AT+CEREG?").contains(with_cell));
+}
+
+#[test]
 fn settings_are_lost_with_the_power_unless_saved() {
     let mut bench = serving(A, B);
     ask(&mut bench, "ATE0;+CMEE=1;+CGDCONT=1,\"IP\",\"iot.example\"");

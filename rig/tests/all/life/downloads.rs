@@ -39,6 +39,30 @@ fn a_failed_download_is_12_and_final(#[case] web: Web, #[case] requests: usize) 
     hears(&mut bench, "\"END\",0\r\n", 5 * MINUTE);
 }
 
+#[rstest]
+#[case::guide(Personality::Guide, 917_504)]
+#[case::a05(Personality::A05, 778_240)]
+fn a_package_may_be_as_large_as_its_place(#[case] personality: Personality, #[case] most: usize) {
+    let settings = Settings {
+        personality,
+        ..settings()
+    };
+    for (len, attempts) in [(most, 1), (most + 1, 8)] {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {len}\r\n\r\nx");
+        let mut bench = switched_on(&settings, says(head));
+        bench.send(UPDATE);
+        // One that fits is waited for, and goes on after the byte that came.
+        bench.run_for(Duration::from_secs(1));
+        bench.set_web(Web::Silent);
+        bench.run_until_said("HTTPEND", 25 * MINUTE);
+        let from_the_start = |range: &&&str| range.ends_with("=0-");
+        assert_eq!(
+            ranges(&bench).iter().filter(from_the_start).count(),
+            attempts
+        );
+    }
+}
+
 #[test]
 fn a_stalled_server_is_waited_for_24_minutes() {
     let mut bench = switched_on(&settings(), Web::Silent);
@@ -108,9 +132,12 @@ fn the_same_url_goes_on_where_it_failed_and_another_does_not(
     bench.send(UPDATE);
     hears(&mut bench, "\"HTTPEND\",12", 25 * MINUTE);
     bench.set_web(Web::Package(package.into()));
+    bench.take_said();
     bench.send(again);
     hears(&mut bench, "\"END\",0\r\n", 5 * MINUTE);
     assert_eq!(ranges(&bench).last(), Some(&range));
+    let from_the_start = bench.said().contains("DOWNLOADING\",1%");
+    assert_eq!(from_the_start, range.ends_with("=0-"));
 }
 
 #[test]

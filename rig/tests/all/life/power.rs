@@ -39,6 +39,20 @@ fn a_short_press_and_a_short_reset_do_nothing() {
     hears(&mut bench, "RDY", MINUTE);
 }
 
+/// 30 ms until VBAT is stable, then 500 ms.
+#[rstest]
+#[case::too_early(520, false)]
+#[case::long_enough(540, true)]
+fn a_press_counts_from_when_vbat_is_stable(#[case] millis: u64, #[case] boots: bool) {
+    let mut bench = InProcess::new(&settings(), Web::Silent);
+    bench.set_vbat(true);
+    bench.set_pwrkey(true);
+    bench.run_for(Duration::from_millis(millis));
+    bench.set_pwrkey(false);
+    bench.run_for(MINUTE);
+    assert_eq!(bench.said().contains("RDY"), boots);
+}
+
 #[test]
 fn a_half_patched_image_without_a_marker_is_a_brick() {
     let mut image = firmware(A);

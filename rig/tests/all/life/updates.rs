@@ -27,6 +27,7 @@ fn a_package_for_another_base_is_a_mismatch_and_changes_nothing() {
 #[case::body(Personality::Guide, 5000, 255)]
 #[case::last_byte(Personality::Guide, usize::MAX, 255)]
 #[case::body_by_a03(Personality::A03, 5000, 254)]
+#[case::body_by_a05(Personality::A05, 5000, 254)]
 #[case::magic_by_a03(Personality::A03, 0, 255)]
 fn a_damaged_package_is_refused(
     #[case] personality: Personality,
