@@ -131,6 +131,11 @@ fn prepare(session: &mut Session<'_>, around: &Around<'_>) -> Result<bool, Stop>
             version = around.depot.walk(session, &now, &package.base)?;
         }
         if version.as_deref() != Some(package.base.as_str()) {
+            let now = version.as_deref().unwrap_or("nothing that it tells");
+            session.happened(Event::Unmet {
+                expectation: format!("a module on {}, the package's base", package.base),
+                why: format!("it runs `{now}`, and no package of the manifest led there"),
+            })?;
             return Ok(false);
         }
     }

@@ -161,3 +161,62 @@ fn a_rig_whose_tty_is_another_one_by_now_is_still_taken() {
     await_event(&bench, "run", "done");
     let _ = first.finish();
 }
+
+#[test]
+fn a_module_that_no_package_leads_to_the_base_is_told_of() {
+    let bench = Bench::set(20);
+    let packages = bench.path().join("packages");
+    std::fs::create_dir(&packages).unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/packages");
+    for entry in std::fs::read_dir(&from).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, packages.join(path.file_name().unwrap())).unwrap();
+    }
+    let manifest = packages.join("manifest.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let other_ways: Vec<&str> = text
+        .split("[[package]]")
+        .filter(|package| !package.contains("base      = \"BC26NBR01A01\""))
+        .collect();
+    std::fs::write(&manifest, other_ways.join("[[package]]")).unwrap();
+
+    // Its package is for a module that has been updated, and this one has not.
+    let packages = packages.to_str().unwrap();
+    let done = bench.run("run", &["downgrade", "--packages", packages]);
+    assert_eq!(done.code, Some(106), "{done}");
+    let why = "it runs `BC26NBR01A01`, and no package of the manifest led there";
+    assert!(done.stdout.contains(why), "{done}");
+    assert!(!bench.is_powered());
+}
+
+/// What was left half-updated is not here, so it cannot be recovered here; and this one is left alone.
+#[test]
+fn a_module_in_the_place_of_one_that_was_left_makes_the_rig_bad_for_all_commands() {
+    let bench = Bench::set(20);
+    let console = bench.path().join("console");
+    let marker = serde_json::json!({
+        "rig": "contaminated", "console": console, "imei": "860000000000999",
+        "package": "a-to-b", "base": "BC26NBR01A01", "target": "BC26NBR01A02",
+        "since": "2026-01-01T00:00:00Z", "pid": 1, "evidence": "e", "guardian": null,
+    });
+    std::fs::create_dir_all(state_of(&bench)).unwrap();
+    let name = format!("{}.state.json", rig::lock::bench_name(&console));
+    std::fs::write(state_of(&bench).join(name), marker.to_string()).unwrap();
+    let lost = bench.run("run", &["update"]);
+    let why = "the module with the IMEI 860000000000999 was left half-updated, and the one here is";
+    assert_eq!(lost.code, Some(105), "{lost}");
+    assert!(lost.stderr.contains(why), "{lost}");
+    assert!(!bench.is_powered());
+    for command in [&["run", "test-command"][..], &["doctor"], &["rig"]] {
+        let mut hil = bench.command(command);
+        if command != ["rig"] {
+            hil.arg("--evidence").arg(bench.path().join("later"));
+        }
+        let refused = Running::start(&mut hil).finish();
+        assert_eq!(refused.code, Some(105), "{command:?}: {refused}");
+        let said = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(said.contains(why), "{command:?}: {refused}");
+        assert!(said.contains("hil rig --clear"), "{command:?}: {refused}");
+    }
+    assert!(!bench.is_powered());
+}

@@ -81,17 +81,37 @@ fn a_guardian_that_does_not_answer_is_as_good_as_gone() {
     assert_eq!(again.code, Some(0), "{again}");
 }
 
-/// The runner and its guardian were killed, so the module has its power and goes on writing. The
-/// next run cannot begin; its guardian must not take that for a module at rest.
-#[test]
-fn a_next_run_that_breaks_at_once_takes_no_power_from_a_module_that_was_left_with_it() {
-    let bench = Bench::set(5);
+/// A module that has its power and goes on writing, since its runner and the guardian of that were
+/// both killed.
+fn left_alone(speed: u32) -> Bench {
+    let bench = Bench::set(speed);
     let mut run = bench.start("run", &["update"]);
     await_moment(&bench, &mut run, "run", &MOMENTS[UPDATING]);
     kill(guardian_of(run.id()), Signal::KILL);
     kill(run.id(), Signal::KILL);
     let _ = run.finish();
     assert!(bench.is_powered());
+    bench
+}
+
+/// Its next run is killed in turn, while it waits for the module to end its update.
+#[test]
+fn a_run_that_is_killed_while_it_recovers_leaves_the_module_to_its_guardian() {
+    let bench = left_alone(5);
+    let mut again = bench.start("again", &["update"]);
+    await_moment(&bench, &mut again, "again", &MOMENTS[UPDATING]);
+    kill(again.id(), Signal::KILL);
+    let _ = again.finish();
+    let log = await_event(&bench, "again", "done");
+    assert_eq!(find(&log, "took_over").unwrap()["duty"], "hold", "{log:#?}");
+    assert_eq!(find(&log, "over").unwrap()["how"], "END,0", "{log:#?}");
+    assert!(!bench.is_powered());
+}
+
+/// Its next run cannot begin; the guardian of that must not take this for a module at rest.
+#[test]
+fn a_next_run_that_breaks_at_once_takes_no_power_from_a_module_that_was_left_with_it() {
+    let bench = left_alone(5);
 
     // Somebody has the package server's port.
     let file = std::fs::read_to_string(bench.rig()).unwrap();
