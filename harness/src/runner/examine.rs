@@ -11,6 +11,7 @@ mod life;
 mod network;
 mod off;
 mod pulse;
+mod pwrkey;
 mod supply;
 
 use std::collections::BTreeMap;

@@ -50,6 +50,7 @@ fn stable(text: &str, dir: &Path) -> String {
         (r"127\.0\.0\.1:\d+|port \d+", "<where>"),
         (r"\d{8}-\d{6}(-\d+)?", "<run>"),
         (r"\d+ bytes came", "<some> bytes came"),
+        (r"with \d+ pulses", "with <some> pulses"),
     ]
     .iter()
     .fold(text, |text, (pattern, name)| {

@@ -1,4 +1,4 @@
-//! PWRKEY and RESET_N: what a pulse of them does to the module, and how long it must be.
+//! How long a pulse of PWRKEY must be, and whether one of RESET_N restarts the module.
 
 use std::time::Duration;
 
@@ -22,51 +22,6 @@ const MARGIN_TRIES: usize = 3;
 const SHORTEST_TRIES: usize = 3;
 
 impl Examiner<'_, '_> {
-    /// Whether PWRKEY is needed: VBAT alone must boot nothing.
-    pub(super) fn pwrkey(&mut self) -> Result<Outcome, Stop> {
-        if self.session.rig.pwrkey.is_none() {
-            return Ok(skipped(
-                "the rig file has no [pwrkey]: it is tied, and VBAT boots the module",
-            ));
-        }
-        self.session.power_off()?;
-        let mark = self.mark();
-        self.session.vbat_on()?;
-        let within = self.dead_for();
-        let without = self.life(mark, within)?;
-        let mark = self.mark();
-        self.session.pulse(Pin::Pwrkey, None)?;
-        let within_alive = self.alive_within();
-        let with = self.life(mark, within_alive)?;
-        let look = Look {
-            did: format!(
-                "asserted the supply alone, asked `AT` for {}; then pulsed PWRKEY",
-                human(self.module_time(within))
-            ),
-            saw: format!("without PWRKEY: {without}; with it: {with}"),
-            expected: "without PWRKEY: not a byte; with it: life".to_owned(),
-            measured: measured([("without_for_ms", ms(self.module_time(within)))]),
-        };
-        Ok(match (without.is_there(), with.is_there()) {
-            (false, true) => passed(look),
-            (true, _) => failed(
-                look,
-                [
-                    "PWRKEY at the module with the supply asserted: about VBAT while it is released. At 0 V it is tied low: cut the tie, or take [pwrkey] out of the rig file",
-                    "`active` of [pwrkey] in the rig file: the wrong way round, released is pressed (a BC26-TE-B inverts: its header is active high)",
-                    "whether the module lost its power at all: see the step `off`",
-                ],
-            ),
-            (false, false) => failed(
-                look,
-                [
-                    "PWRKEY at the module during the pulse: below 0.3 × VBAT",
-                    "the transistor on PWRKEY and its base resistor (hardware manual: 4.7 kΩ and 47 kΩ)",
-                ],
-            ),
-        })
-    }
-
     /// How short a PWRKEY pulse may be, and whether the declared one is longer than that.
     pub(super) fn pulse(&mut self) -> Result<Outcome, Stop> {
         if self.session.rig.pwrkey.is_none() {

@@ -75,6 +75,18 @@ fn a_virtual_rig_fails_at_the_step_that_its_lie_is_about() {
             fails: Some(What::Supply),
         },
         Virtual {
+            name: "pwrkey-cuts",
+            rig: RIG,
+            settings: |settings| defect(settings, Defect::H20),
+            fails: Some(What::Pwrkey),
+        },
+        Virtual {
+            name: "stale-bytes",
+            rig: RIG,
+            settings: |settings| defect(settings, Defect::H18),
+            fails: Some(What::Pwrkey),
+        },
+        Virtual {
             name: "no-network",
             rig: RIG,
             settings: |settings| Settings {
