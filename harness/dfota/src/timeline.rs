@@ -226,6 +226,9 @@ pub enum ServerEvent {
         status: Option<u16>,
         /// Body bytes acknowledged.
         acked: u64,
+        /// Body bytes that were written for it: where the connection broke, it may have more than
+        /// it had acknowledged, and no more than this. `None` where the server does not say.
+        sent: Option<u64>,
         /// Body bytes that the answer's Content-Length promised.
         declared: Option<u64>,
         /// Whether the bytes are exactly those of the package in the manifest.

@@ -122,16 +122,24 @@ fn done() -> impl Strategy<Value = Event> {
             why: "so".into(),
             turned_away
         })),
-        (0u64..4, any::<u64>(), any::<Option<u64>>(), any::<bool>()).prop_map(
-            |(connection, acked, declared, honest)| Event::Server(ServerEvent::Closed {
-                connection,
-                status: Some(200),
-                acked,
-                declared,
-                honest,
-                how: String::new()
-            })
-        ),
+        (
+            0u64..4,
+            any::<u64>(),
+            any::<Option<u64>>(),
+            any::<Option<u64>>(),
+            any::<bool>()
+        )
+            .prop_map(|(connection, acked, sent, declared, honest)| Event::Server(
+                ServerEvent::Closed {
+                    connection,
+                    status: Some(200),
+                    acked,
+                    sent,
+                    declared,
+                    honest,
+                    how: String::new()
+                }
+            )),
         Just(Event::Unmet {
             expectation: "x".into(),
             why: "y".into()

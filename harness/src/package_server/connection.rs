@@ -245,6 +245,7 @@ fn note(inside: &mut Inside, played: Played, script: &Script, answer: &Answer) {
     record.from = answer.from;
     record.declared = script.declared;
     record.body_acked = played.acked.saturating_sub(script.head_length);
+    record.body_written = played.written.saturating_sub(script.head_length);
     record.written = played.written;
     record.acked = played.acked;
     record.samples = played.samples;

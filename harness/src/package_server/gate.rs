@@ -349,6 +349,7 @@ impl Inside {
             connection: record.connection,
             status: record.status,
             acked: record.body_acked,
+            sent: record.body_written,
             declared: record.declared,
             honest: record.honest,
             how,

@@ -95,6 +95,9 @@ pub enum Seen {
         status: Option<u16>,
         /// Body bytes acknowledged.
         acked: u64,
+        /// Body bytes written: the peer can have more than it has acknowledged, and no more than
+        /// this.
+        sent: u64,
         /// Body bytes that the answer's Content-Length promised.
         declared: Option<u64>,
         /// Whether the bytes acknowledged are exactly those of the package, from the byte asked
@@ -161,6 +164,8 @@ pub struct ConnectionRecord {
     pub acked: u64,
     /// Body bytes acknowledged.
     pub body_acked: u64,
+    /// Body bytes written.
+    pub body_written: u64,
     /// Whether these are exactly the package's.
     pub honest: bool,
     /// Bytes written and acknowledged over time.

@@ -146,6 +146,7 @@ impl Delivery {
                 connection,
                 status,
                 acked,
+                sent,
                 declared,
                 honest,
                 ..
@@ -153,7 +154,7 @@ impl Delivery {
                 context.ledger.relevant(&rules::MANIFEST_PACKAGE);
                 // One of an earlier command may be over only now.
                 let of_this_command = self.open.contains_key(connection);
-                let course = self.closed(*connection, *status, *acked, *declared, *honest);
+                let course = self.closed(*connection, *status, (*acked, *sent), *declared, *honest);
                 if !honest {
                     self.dishonest(attempt.filter(|_| of_this_command), context);
                 }
@@ -290,7 +291,7 @@ impl Delivery {
         &mut self,
         connection: u64,
         status: Option<u16>,
-        acked: u64,
+        (acked, sent): (u64, Option<u64>),
         declared: Option<u64>,
         honest: bool,
     ) -> Course {
@@ -301,7 +302,8 @@ impl Delivery {
             return Course::Unchanged;
         }
         let from = if status == Some(200) { 0 } else { open.from };
-        let sent_until = self.at_most.max(from.saturating_add(acked));
+        let sent = sent.unwrap_or(acked).max(acked);
+        let sent_until = self.at_most.max(from.saturating_add(sent));
         if declared.is_some_and(|declared| acked >= declared) {
             // The last sample is the last word: nothing that waits may be ahead of it.
             self.arrived(from.saturating_add(acked), self.size);

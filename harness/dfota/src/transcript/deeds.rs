@@ -157,12 +157,14 @@ fn server_deed(event: &ServerEvent) -> String {
             connection,
             status,
             acked,
+            sent,
             declared,
             honest,
             how,
         } => format!(
-            "server closed {connection} {} {acked} {} {} {}",
+            "server closed {connection} {} {acked}{} {} {} {}",
             or_dash(*status),
+            sent.map_or_else(String::new, |sent| format!("/{sent}")),
             or_dash(*declared),
             word(&HONESTY, *honest),
             flat(how)
@@ -297,10 +299,15 @@ fn parse_server_deed(kind: &str, rest: &str) -> Option<ServerEvent> {
         "closed" => {
             let (declared, rest) = split_word(rest);
             let (honest, how) = split_word(rest);
+            let (acked, sent) = match second.split_once('/') {
+                Some((acked, sent)) => (acked, Some(sent.parse().ok()?)),
+                None => (second, None),
+            };
             ServerEvent::Closed {
                 connection,
                 status: dash_or(first)?,
-                acked: second.parse().ok()?,
+                acked: acked.parse().ok()?,
+                sent,
                 declared: dash_or(declared)?,
                 honest: named_by(&HONESTY, honest)?,
                 how: unflat(how)?,

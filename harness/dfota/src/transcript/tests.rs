@@ -74,14 +74,16 @@ fn server_event() -> impl Strategy<Value = ServerEvent> {
             any::<Option<u16>>(),
             any::<u64>(),
             any::<Option<u64>>(),
+            any::<Option<u64>>(),
             any::<bool>(),
             text()
         )
-            .prop_map(|(connection, status, acked, declared, honest, how)| {
+            .prop_map(|(connection, status, acked, sent, declared, honest, how)| {
                 ServerEvent::Closed {
                     connection,
                     status,
                     acked,
+                    sent,
                     declared,
                     honest,
                     how,

@@ -107,6 +107,7 @@ impl Life {
                     connection,
                     status: Some(if self.not_found { 404 } else { 206 }),
                     acked: served.delivered as u64,
+                    sent: None,
                     declared: Some(served.body as u64),
                     honest: !self.not_found,
                     how: String::from("closed"),

@@ -46,6 +46,7 @@ impl Served {
             connection,
             status,
             acked,
+            sent: _,
             declared,
             honest,
             how: _,
