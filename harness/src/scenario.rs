@@ -133,6 +133,15 @@ pub struct Needs {
 }
 
 impl Case {
+    /// Whether a step has the module download something.
+    #[must_use]
+    pub fn downloads(&self) -> bool {
+        let asks = |step: &Step| {
+            matches!(step.statement, Statement::Send { .. }) && step.text.contains("+QFOTADL=\"")
+        };
+        self.steps.iter().any(asks)
+    }
+
     /// What a rig must have and allow.
     pub fn needs(&self) -> Needs {
         let mut update_under_way = false;

@@ -13,6 +13,9 @@ use crate::package_server::{Offer, Offered, PackageServer, Serving};
 use crate::packages::{Package, Packages};
 use crate::scenario::PackageUrl;
 
+/// The version of a package that no manifest has.
+const UNKNOWN: &str = "an unknown version";
+
 /// What is needed to give a module a package.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Depot<'a> {
@@ -50,19 +53,7 @@ impl Depot<'_> {
         package: &Package,
         serving: Serving,
     ) -> Result<Offered, Stop> {
-        if let Some(marking) = &self.marking {
-            marking.state.contaminate(Marker {
-                console: marking.console.to_owned(),
-                imei: session.imei.clone(),
-                package: package.name.clone(),
-                base: package.base.clone(),
-                target: package.target.clone(),
-                since: contamination::now(),
-                pid: std::process::id(),
-                evidence: marking.evidence.to_owned(),
-                guardian: None,
-            })?;
-        }
+        self.mark(session, &package.name, &package.base, &package.target)?;
         let offered = self.server.offer(Offer {
             name: package.name.clone(),
             package: Arc::clone(&package.bytes),
@@ -80,6 +71,35 @@ impl Depot<'_> {
             self.server.stock(&offered, bytes)?;
         }
         Ok(offered)
+    }
+
+    /// The scenario has the module fetch what is no package of ours: nobody knows what that makes of
+    /// it.
+    pub(super) fn foreign(&self, session: &Session<'_>) -> Result<(), Stop> {
+        self.mark(session, "of the scenario's own", UNKNOWN, UNKNOWN)
+    }
+
+    fn mark(
+        &self,
+        session: &Session<'_>,
+        package: &str,
+        base: &str,
+        target: &str,
+    ) -> Result<(), Stop> {
+        let Some(marking) = &self.marking else {
+            return Ok(());
+        };
+        Ok(marking.state.contaminate(Marker {
+            console: marking.console.to_owned(),
+            imei: session.imei.clone(),
+            package: package.to_owned(),
+            base: base.to_owned(),
+            target: target.to_owned(),
+            since: contamination::now(),
+            pid: std::process::id(),
+            evidence: marking.evidence.to_owned(),
+            guardian: None,
+        })?)
     }
 
     /// Changes what the server does with an offer.

@@ -220,3 +220,39 @@ fn a_module_in_the_place_of_one_that_was_left_makes_the_rig_bad_for_all_commands
     }
     assert!(!bench.is_powered());
 }
+
+/// Nobody knows what a scenario's own download makes of the module, so the rig remembers it, too.
+#[test]
+fn a_download_from_elsewhere_contaminates_a_rig_as_well() {
+    let bench = Bench::set(20);
+    let scenario = bench.path().join("own.toml");
+    std::fs::write(
+        &scenario,
+        r#"title = "A package from elsewhere"
+guide = "house"
+steps = [
+  { power = "on" },
+  { expect = "ready", within = "60s" },
+  { send = 'AT+QFOTADL="http://127.0.0.1:1/own.bin"', expect = "OK", within = "20s" },
+  { wait = "60s" },
+]
+"#,
+    )
+    .unwrap();
+    let mut run = bench.start("run", &[scenario.to_str().unwrap()]);
+    let name = rig::lock::bench_name(&bench.path().join("console"));
+    let state = state_of(&bench).join(format!("{name}.state.json"));
+    run.wait_until("it is marked", || {
+        let text = std::fs::read_to_string(&state).unwrap_or_default();
+        text.contains("of the scenario's own")
+    });
+    kill(run.id(), Signal::KILL);
+    await_event(&bench, "run", "done");
+    let _ = run.finish();
+    let again = bench.run("again", &["test-command"]);
+    assert_eq!(again.code, Some(0), "{again}");
+    assert!(
+        again.stderr.contains("recovered: the module runs"),
+        "{again}"
+    );
+}

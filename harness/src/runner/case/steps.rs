@@ -25,6 +25,8 @@ pub(super) fn steps(session: &mut Session<'_>, around: &Around<'_>) -> Result<()
         let serving = around.case.serving.clone();
         arm(session, &serving)?;
         steps.offered = Some(around.depot.offer(session, package, serving)?);
+    } else if around.case.downloads() {
+        around.depot.foreign(session)?;
     }
     session.forget_the_past();
     let mut ran = Ok(true);
