@@ -133,6 +133,13 @@ impl Rig {
             .is_none_or(|module| module.lines().is_up_to(moment))
     }
 
+    /// When what is behind the rig last said something, where that is known: a virtual module knows
+    /// it, and hardware's bytes are as old as they are when they are read.
+    #[must_use]
+    pub fn said_at(&self) -> Option<Instant> {
+        self.module.as_ref()?.lines().said_at()
+    }
+
     fn open_virtual(
         file: &RigFile,
         bench: &VirtualBench,

@@ -105,6 +105,26 @@ fn vbat_alone_boots_nothing_and_pwrkey_does() {
     bench.wait_for("RDY");
 }
 
+/// It answers 20 ms after the command, and the answer takes its time on the wire.
+#[test]
+fn it_tells_when_it_said_something_whenever_that_is_read() {
+    let mut bench = Bench::with(Settings {
+        console: Rate::Fixed(115_200),
+        speed: 1,
+        ..Settings::default()
+    });
+    assert_eq!(bench.lines.said_at(), None);
+    bench.power_on();
+    bench.wait_for("+CFUN: 1\r\n");
+    let before = Instant::now();
+    bench.send("AT\r");
+    bench.lines.sent();
+    bench.wait_for("\r\nOK\r\n");
+    let said = bench.lines.said_at().unwrap();
+    let answer = Duration::from_millis(20) + Duration::from_micros(6 * 10 * 1_000_000 / 115_200);
+    assert!(before + answer <= said && said <= Instant::now());
+}
+
 #[test]
 fn a_cut_takes_back_what_nobody_has_read() {
     let mut bench = Bench::new(Rate::Fixed(115_200));

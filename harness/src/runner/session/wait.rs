@@ -230,7 +230,7 @@ impl Session<'_> {
         sought: Option<(&Expectation, Option<&Act>)>,
     ) -> Result<Option<Awaited>, Stop> {
         let n = self.rig.console.read(&mut self.chunk)?;
-        let at = self.now();
+        let read = self.now();
         if n == 0 {
             return Ok(None);
         }
@@ -248,6 +248,7 @@ impl Session<'_> {
         {
             acted = Some((act, self.act(act)?));
         }
+        let at = self.said_at(read);
         let mut heard = self.understand(at, n, expectation);
         if acted.is_some() && heard.ended.is_none() {
             // What was done is told, whatever the whole line turned out to be.
@@ -279,9 +280,18 @@ impl Session<'_> {
         }
         self.met_by_unfinished |= heard.by_unfinished;
         if let Some((act, acted)) = acted {
-            self.settle(act, at, acted)?;
+            self.settle(act, read, acted)?;
         }
         Ok(heard.ended.map(|(_, awaited)| awaited))
+    }
+
+    /// When the bytes were said that were read at the moment `read`. A virtual module knows; that
+    /// a busy machine brings them late is not the module's lateness.
+    fn said_at(&self, read: Duration) -> Duration {
+        let last = self.timeline.last().map_or(Duration::ZERO, |last| last.at);
+        self.rig
+            .said_at()
+            .map_or(read, |said| self.moment(said).max(last).min(read))
     }
 
     /// What the `n` bytes that were read say, and whether that ends a wait.

@@ -218,6 +218,8 @@ impl Life {
                     self.lines.stop();
                     return Ok(false);
                 }
+                // Before the bytes: who reads them finds when they were said.
+                self.lines.says(self.clock.when(self.module.now()));
                 let host_rate = self.pty.host_rate()?;
                 if host_rate == rate {
                     self.pty.write(&bytes)?;

@@ -47,6 +47,8 @@ struct Bench {
     /// What the module has not felt yet.
     deeds: Deeds,
     progress: Progress,
+    /// When the module last said something, in real time: the moment in its life.
+    said_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -147,6 +149,12 @@ impl Lines {
         }
     }
 
+    /// When the module last said something: the moment in its life, however late its thread had
+    /// its turn, and however late it is read.
+    pub fn said_at(&self) -> Option<Instant> {
+        self.bench().said_at
+    }
+
     /// Tells the module that the host has sent bytes, which are in its pty by now.
     pub fn sent(&self) {
         self.bench().deeds.add(What::Sent);
@@ -240,6 +248,7 @@ impl Lines {
             to_host: true,
             deeds: Deeds::default(),
             progress: Progress::Busy,
+            said_at: None,
         };
         Ok(Self(Arc::new(Shared {
             bench: Mutex::new(bench),
@@ -283,6 +292,11 @@ impl Lines {
     fn progress(&self, progress: Progress) {
         self.bench().progress = progress;
         self.0.progressed.notify_all();
+    }
+
+    /// The module says something, at a moment of its life.
+    pub(super) fn says(&self, at: Instant) {
+        self.bench().said_at = Some(at);
     }
 
     /// VDD_EXT goes up or down, at a moment of the module's life.
