@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use rstest::rstest;
 
@@ -94,6 +95,11 @@ fn what_it_prints_can_be_asked_for_until_it_is_interrupted(
     let got = serves.get();
     assert_eq!(got.ending, Ending::Fin);
     assert!(got.body()[..100] == package()[..100] && got.body()[100] != package()[100]);
+    // An interrupt before it has heard that we are through would end the connection, too.
+    let until = Instant::now() + super::parts::DEADLINE;
+    while std::fs::read(folder.path("log")).unwrap().is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let (said, code) = serves.interrupt();
     assert_eq!(code, Some(0));
     for part in [
