@@ -22,9 +22,9 @@ const HOLD: &str = "GPIO_SIM_HOLD";
 #[test]
 fn a_line_that_is_taken_names_its_holder() {
     let Some(sim) = Sim::get() else { return };
-    let holder = Holder::start(&sim, 0);
+    let mut holder = Holder::start(&sim, 0);
     // So that it is the only one.
-    drop(holder.request);
+    holder.request = None;
     let id = holder.child.id();
     let refused = refusal(sim.output(&line(0, Level::High), Claim::Released));
     let wanted = format!(
@@ -99,7 +99,7 @@ fn power_stays_when_its_holder_is_killed_and_another_has_the_request() {
 /// A process of its own that holds a line of ours, asserted, and has sent us its request.
 struct Holder {
     child: Child,
-    request: OwnedFd,
+    request: Option<OwnedFd>,
     /// It ends when this is closed.
     _until: UnixStream,
 }
@@ -122,16 +122,27 @@ impl Holder {
         let request = receive(&ours);
         Self {
             child,
-            request,
+            request: Some(request),
             _until: ours,
         }
     }
 
     /// Kills it as nothing can be caught, and returns when it is gone.
     fn kill(mut self) -> OwnedFd {
+        self.end();
+        self.request.take().unwrap()
+    }
+
+    fn end(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.request
+    }
+}
+
+impl Drop for Holder {
+    /// The line is the next test's only when the process is gone.
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
