@@ -13,6 +13,7 @@ use rig::console::{CHUNK_LEN_MAX, Console};
 use rig::line::Line;
 use rig::lock::RigLock;
 
+use super::life::SETTLE;
 use super::{failed, human, measured, ms, passed, skipped};
 use crate::doctor::{Look, Outcome};
 use crate::interrupt::{Interrupt, Urgency};
@@ -50,7 +51,7 @@ pub(super) fn killed(file: &RigFile, folder: &Path, interrupt: &Interrupt) -> Ou
     let took = killed.elapsed();
     let acted = supply_released_after(&evidence);
     let (after, look) = match left {
-        Ok(lock) => look_at(bench, file.baud.rate(), lock),
+        Ok(lock) => look_at(bench, file, lock),
         Err(why) => (Err(why), String::new()),
     };
     let look = Look {
@@ -200,8 +201,8 @@ fn until_free(bench: &RealBench) -> Result<RigLock, String> {
 
 /// Whether the module is off, seen without a line that switches anything: claiming those would
 /// release them. And what was seen.
-fn look_at(bench: &RealBench, baud: u32, _lock: RigLock) -> (Result<bool, String>, String) {
-    let heard = match listen(&bench.console, baud) {
+fn look_at(bench: &RealBench, file: &RigFile, _lock: RigLock) -> (Result<bool, String>, String) {
+    let heard = match listen(&bench.console, file.baud.rate(), file.off_for + SETTLE) {
         Ok(bytes) => bytes,
         Err(why) => return (Err(why), String::new()),
     };
@@ -231,9 +232,13 @@ fn rail(bench: &RealBench) -> Result<Option<bool>, String> {
         .map_err(|e| chain(&e))
 }
 
-fn listen(console: &Path, baud: u32) -> Result<usize, String> {
+/// How many bytes come of a module that is asked, once it has been without power for `dead_after`:
+/// what it says while its capacitors hold, and what is on its way, is no life.
+fn listen(console: &Path, baud: u32, dead_after: Duration) -> Result<usize, String> {
     let cannot = |e: rig::console::ConsoleError| chain(&e);
     let mut console = Console::open(console, baud).map_err(cannot)?;
+    std::thread::sleep(dead_after);
+    console.clear().map_err(cannot)?;
     let nobody = Waker::new().map_err(|e| e.to_string())?;
     let mut chunk = [0; CHUNK_LEN_MAX];
     let mut bytes = 0;

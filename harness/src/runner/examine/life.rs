@@ -23,7 +23,7 @@ const RATE_TURN: Duration = Duration::from_secs(2);
 /// A PWRKEY pulse that switches on whatever can be switched on (hardware manual: 500 ms).
 pub(super) const LONG_PULSE: Duration = Duration::from_secs(2);
 /// What was said before the power went may be so late: an adapter holds it back.
-const SETTLE: Duration = Duration::from_millis(200);
+pub(super) const SETTLE: Duration = Duration::from_millis(200);
 /// Most characters of what was heard that are shown.
 const SAMPLE_MAX: usize = 60;
 
