@@ -172,6 +172,7 @@ fn a_cache_answers_for_the_module() {
     bench.send("ATI\r");
     bench.wait_for("\r\nOK\r\n");
     bench.lines.set_vbat(false);
+    bench.wait_until("it is off", |lines| !lines.vdd_ext());
     bench.send("ATI\r");
     bench.wait_for(&format!("Revision: {A}\r\n"));
     bench.wait_for("\r\nOK\r\n");
