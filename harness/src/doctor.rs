@@ -168,16 +168,16 @@ impl Step {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn passed() -> Outcome {
+    pub(crate) fn passed() -> Outcome {
         Outcome::Passed {
             look: Look::default(),
         }
     }
 
-    fn failed() -> Outcome {
+    pub(crate) fn failed() -> Outcome {
         Outcome::Failed {
             look: Look::default(),
             check: Vec::new(),
@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    fn not_run() -> Outcome {
+    pub(crate) fn not_run() -> Outcome {
         Outcome::NotRun {
             because: String::new(),
         }

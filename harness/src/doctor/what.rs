@@ -162,27 +162,8 @@ impl fmt::Display for What {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Look;
+    use super::super::tests::{failed, not_run, passed};
     use super::*;
-
-    fn passed() -> Outcome {
-        Outcome::Passed {
-            look: Look::default(),
-        }
-    }
-
-    fn failed() -> Outcome {
-        Outcome::Failed {
-            look: Look::default(),
-            check: Vec::new(),
-        }
-    }
-
-    fn not_run() -> Outcome {
-        Outcome::NotRun {
-            because: String::new(),
-        }
-    }
 
     #[test]
     fn a_step_needs_only_what_comes_before_it() {

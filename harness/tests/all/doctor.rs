@@ -74,6 +74,20 @@ fn check(name: &str, fails: Option<What>, examination: &Examination, dir: &Path)
         None => Verdict::Passed,
     };
     assert_eq!(examination.verdict, verdict, "{name}:\n{all}");
+    // What would boot by itself has to be given the time for it.
+    let figure = |what: What, name: &str| {
+        let step = examination.steps.iter().find(|step| step.step == what);
+        match step.map(|step| &step.outcome) {
+            Some(Outcome::Passed { look }) => look.measured.get(name).copied(),
+            _ => None,
+        }
+    };
+    if let (Some(ready), Some(asked)) = (
+        figure(What::Boot, "ready_ms"),
+        figure(What::Pwrkey, "without_for_ms"),
+    ) {
+        assert!(asked > ready, "{name}:\n{all}");
+    }
     if fails.is_some() {
         insta::assert_snapshot!(name, stable(&text, dir));
     }

@@ -156,7 +156,11 @@ impl Examiner<'_, '_> {
         let from = self.session.timeline().len();
         let life = self.power_cycle()?;
         let on = self.supply_went(Power::On).unwrap_or_default();
-        let ready = self.module_time(self.session.now().saturating_sub(on));
+        let took = self.session.now().saturating_sub(on);
+        if life.answered {
+            self.facts.ready_after = self.facts.ready_after.max(Some(took));
+        }
+        let ready = self.module_time(took);
         let first = self.session.timeline()[from..]
             .iter()
             .find(|entry| {

@@ -76,16 +76,14 @@ impl Session<'_> {
     pub(in crate::runner) fn rail_fell(&mut self) -> Result<Option<Duration>, Stop> {
         self.pass(TOLD_WITHIN)?;
         self.sense()?;
-        let since_off = self
+        let mut since_off = self
             .timeline
             .iter()
             .rev()
             .take_while(|entry| !matches!(entry.event, Event::Supply { to: Power::Off, .. }));
-        Ok(since_off
-            .filter_map(|entry| match entry.event {
-                Event::Rail { up: false, since } => since,
-                _ => None,
-            })
-            .next())
+        Ok(since_off.find_map(|entry| match entry.event {
+            Event::Rail { up: false, since } => since,
+            _ => None,
+        }))
     }
 }
